@@ -2,7 +2,7 @@
 and ``MaskBank`` for the masks that come out of it; and the command ``espalier``.
 
 Imported by users. Names are loaded on first use, so that the command line starts without httpx and the client without torch.
-Must not import ``api`` or ``worker``; ``service`` only in the commands that run beside it.
+Must not import ``api`` or ``worker``; ``service`` only in the commands that run on its machine.
 """
 
 from importlib import import_module
@@ -49,7 +49,7 @@ __all__ = [
     "load_export",
     "load_pruned",
 ]
-"""All but ``MaskBank``: ``from espalier import *`` would load torch for it, and fail where only the client is installed."""
+"""All but ``MaskBank``: ``from espalier import *`` would load torch for it, and would fail where only the client is installed."""
 _MODULES = {
     "AsyncClient": "client._async.client",
     "Client": "client._sync.client",

@@ -92,7 +92,7 @@ def extend_table(
 
 
 def create_index(table: str, index: Index) -> None:
-    """Build an index while rows are written; one that an interrupted build left invalid is built anew."""
+    """Build an index while rows are written; one that an interrupted build left invalid is built again."""
     where = sa.text(index.where) if index.where else None
     with outside_transaction():
         if on_postgresql():
@@ -161,6 +161,6 @@ def _extend_on_postgresql(
         op.create_check_constraint(op.f(name), table, condition, postgresql_not_valid=True)
     names = [*(key.name for key in foreign_keys), *checks]
     if names:
-        with outside_transaction():  # validation lets others read and write, but for the lock of the statements above
+        with outside_transaction():  # validation lets others read and write, except for the lock of the statements above
             for name in names:
                 op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

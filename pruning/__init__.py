@@ -1,4 +1,4 @@
-"""The science of Espalier: a pure library and its own program, ``python -m pruning``.
+"""Pruning library of Espalier and its trainer program, ``python -m pruning``.
 
 This file stays free of imports: ``api`` reads ``pruning.spec.schema`` without loading torch.
 """

@@ -1,7 +1,7 @@
-"""Errors of pruning, in classes that say whether another attempt may succeed.
+"""Exceptions of pruning, by whether another attempt may succeed.
 
 ``python -m pruning`` turns each class into an exit code and an ``error`` event; the worker decides from the class alone
-whether a job is tried again. No class knows HTTP.
+whether a job is tried again. No class refers to HTTP.
 
     PruningError
     ├── PermanentError  the same input fails again: fix the field named by ``param``
@@ -20,13 +20,13 @@ class PruningError(Exception):
     """Pruning could not go on."""
 
     def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
-        message = message.encode("utf-8", "backslashreplace").decode()  # names of strangers; an answer must be UTF-8
+        message = message.encode("utf-8", "backslashreplace").decode()  # names may not be valid UTF-8; responses must be
         super().__init__(message)
         self.message = message
         self.code = code
         """Stable identifier, e.g. ``model_head_missing``; listed in the documentation."""
         self.param = param
-        """Field of the spec that the user must change, e.g. ``label_words``; None where no field is to blame."""
+        """Field of the spec that the user must change, e.g. ``label_words``; None where no field is at fault."""
 
 
 class PermanentError(PruningError):
@@ -39,7 +39,7 @@ class SplitMissingError(PermanentError):
     def __init__(self, message: str, *, splits: Collection[str], param: str | None = "task") -> None:
         super().__init__(message, code="split_missing", param=param)
         self.splits = tuple(splits)
-        """Names of those that it has."""
+        """Names of the splits that it has."""
 
 
 class TemporaryError(PruningError):
@@ -47,7 +47,7 @@ class TemporaryError(PruningError):
 
 
 class StoppedError(PruningError):
-    """The trainer was asked to stop and left in good order."""
+    """The trainer was asked to stop and ended regularly."""
 
     def __init__(self, message: str = "stopped on request", *, step: int | None = None) -> None:
         super().__init__(message, code="stopped")
@@ -56,7 +56,7 @@ class StoppedError(PruningError):
 
 
 class PeerLostError(PruningError):
-    """A process of a run on several devices had to give up because another one did."""
+    """A process of a run on several devices ended because another one of the run had ended."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="peer_lost")

@@ -59,7 +59,7 @@ class StartedEvent(_Event):
     device: str
     versions: dict[str, str]
     class_weights: list[float] | None = None
-    """Of each class in the loss, in class-id order; None where rows are not weighted."""
+    """Weight of each class in the loss, in class-id order; None where rows are not weighted."""
 
 
 class StepEvent(_Event):
@@ -99,7 +99,7 @@ class EvaluationEvent(_Event):
     constant_prediction: bool = False
     """Whether all rows of the first split got the same prediction although their labels differ."""
     signal_to_noise: float | None = None
-    """As in steps."""
+    """Signal-to-noise of the scores' gradients, as in :class:`StepEvent`."""
 
 
 class BaselineEvent(_Event):
@@ -112,10 +112,10 @@ class BaselineEvent(_Event):
     loss: float
     learning_rate: float
     rows_per_second: float
-    """Since the first step."""
+    """Seconds since the first step."""
     eta_seconds: float = Field(ge=0)
     metrics: dict[str, float] | None = None
-    """On the validation rows, after the last step."""
+    """Metrics on the validation rows, after the last step."""
 
 
 class CheckpointEvent(_Event):
@@ -152,7 +152,7 @@ class LogEvent(_Event):
 
 
 class WarningEvent(_Event):
-    """Why the result may be worth less than it looks; kept with the job, one of each code. It changes no state."""
+    """Reason to doubt the result; stored with the job, one of each code. It changes no state."""
 
     event: Literal["warning"] = "warning"
     code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -162,7 +162,7 @@ class WarningEvent(_Event):
 
 
 class ErrorEvent(_Event):
-    """Why the run ends; always the last line."""
+    """Failure that ends the run; always the last line."""
 
     event: Literal["error"] = "error"
     kind: Literal["permanent", "temporary"]
@@ -176,13 +176,13 @@ class FinishedEvent(_Event):
 
     event: Literal["finished"] = "finished"
     metrics: dict[str, Any]
-    """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
+    """Training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
     ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
     ``checkpoint_bytes`` (the base model's weight files), ``skipped_rows``, ``kept_step`` and ``last`` (``keep``),
     ``extra_parameters`` (trained outside the masked matrices), ``extra_share`` (of the masked weights),
     ``weights_bytes`` (0: nothing but masks), ``baseline`` (of the dense model,
-    fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where none was asked for). Of
-    exports: what ``exports.json`` holds; of an evaluation: what ``evaluation.json`` holds."""
+    fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where none was asked for).
+    Exports: the content of ``exports.json``. Evaluation: the content of ``evaluation.json``."""
 
 
 Event = Annotated[

@@ -39,7 +39,7 @@ class Failpoint(StrEnum):
 
 
 def hit(failpoint: StrEnum) -> None:
-    """Die or freeze here if the environment names this failpoint."""
+    """Kill or freeze the process here if the environment names this failpoint."""
     if os.environ.get(AT) != failpoint:
         return
     marker = os.environ.get(ONCE)

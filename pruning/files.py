@@ -1,6 +1,6 @@
-"""Atomic and verified file writes: a file or folder is complete and right under its name, or absent.
+"""Atomic and verified file writes: a file or folder is complete and correct under its name, or absent.
 
-Called by whatever writes a mask, an export, a report or a download. Standard library only.
+Called for every mask, export, report and download that is written. Standard library only.
 """
 
 import errno
@@ -19,10 +19,10 @@ class CorruptDownloadError(OSError):
 
 @contextmanager
 def atomic_write(path: Path, prefix: str | None = None, *, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary file beside ``path`` to write to; it takes the name once it is on disk, or is removed. Raises OSError.
+    """A temporary file in the folder of ``path`` to write to; it takes the name once it is on disk, or is removed. Raises OSError.
 
-    The temporary name begins with ``prefix``, by default a dot and the name: by it a later process knows what a killed one
-    left behind. ``mode`` is that of the complete file.
+    The temporary name begins with ``prefix``, by default a dot and the name: a later process recognises by it the files that a
+    killed one left. ``mode`` is that of the complete file.
     """
     prefix = f".{path.name}." if prefix is None else prefix
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, delete=False) as temporary:
@@ -39,7 +39,7 @@ def atomic_write(path: Path, prefix: str | None = None, *, mode: int = 0o644) ->
 
 
 def file_sha256(path: Path) -> str:
-    """Of its bytes, lower-case hexadecimal. Raises OSError."""
+    """SHA-256 of a file's bytes, lower-case hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -61,7 +61,7 @@ def write_verified(chunks: Iterable[bytes], path: Path, *, sha256: str, size: in
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside ``path`` to write into; it takes the name when the block ends, or is removed.
+    """A temporary folder next to ``path`` to write into; it takes the name when the block ends, or is removed.
 
     Raises OSError as :func:`require_new_folder` does, before the block is entered.
     """

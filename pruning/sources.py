@@ -1,6 +1,6 @@
 """Sources of models and data sets: local directories, the hub, the hub token, the token cache, and the mask to start from.
 
-Made from the arguments of ``python -m pruning``, passed to whatever loads a model or rows. Torch-free.
+Made from the arguments of ``python -m pruning``, passed to the loaders of models and rows. Torch-free.
 """
 
 from dataclasses import dataclass, field
@@ -9,22 +9,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sources:
-    """Local directories first, then the hub if it may be asked."""
+    """Lookup order of models and data sets: local directories first, then the hub where it is enabled."""
 
     models_dir: Path | None = None
     datasets_dir: Path | None = None
     hub: bool = True
     token: str | None = field(default=None, repr=False)
-    """Of the hub; read from a file, so that it is in no argument, environment or log."""
+    """Hub token; read from a file, so that no argument, environment variable or log contains it."""
     token_file: Path | None = None
-    """That file, for a program that is started in turn."""
+    """File of the hub token, for a program that this one starts."""
     uploads_dir: Path | None = None
-    """Data sets and models that came with the run, as a service's uploaded ones do; looked at before the other folders."""
+    """Data sets and models that came with the run, as a service's uploaded ones do; searched before the other folders."""
     init_mask: Path | None = None
     """File of the mask that a spec names in ``init_from``; None: it came with the uploads, or the spec names none."""
     token_cache: Path | None = None
     """Folder of tokens from earlier runs (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3
-    """Most that is kept there."""
+    """Limit of the bytes kept there."""
     hub_model_bytes: int | None = None
-    """Most that a model's files on the hub may have together; None: no limit."""
+    """Limit of the total bytes of a model's files on the hub; None: no limit."""

@@ -70,7 +70,7 @@ def errors_page() -> str:
         + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "
         "themselves. Those with a status are also found when a job is submitted, and then are the `code` of the problem.\n\n"
         + table(FAILURES, "at submission")
-        + "\n## Warnings\n\n`code` in the `warnings` of a job: its mask is what was asked for, and may be worth nothing. A "
+        + "\n## Warnings\n\n`code` in the `warnings` of a job: its mask is the requested one, and may be useless. A "
         "warning changes no state and no exit code. `budget_small` comes with the answer to a submission, the others when the "
         "job has ended.\n\n"
         + _table(("code", "meaning", "what to do"), [(f"`{code}`", *entry) for code, entry in sorted(WARNINGS.items())])

@@ -154,7 +154,7 @@ class Settings(LogSettings, PlaceSettings):
     max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same of one owner")
     paused_days: float = Field(14, gt=0, description="Days after which a paused job is cancelled, its checkpoints with it")
     artifact_retention_days: float | None = Field(
-        None, gt=0, description="Days after its end that a job loses its artifacts but for the mask; default never"
+        None, gt=0, description="Days after its end that a job loses its artifacts except for the mask; default never"
     )
     job_retention_days: float | None = Field(
         None, gt=0, description="Days after its end that a job is deleted with all it made; default never"

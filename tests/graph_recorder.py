@@ -33,8 +33,8 @@ class GraphRecording(TorchDispatchMode):
             for func, args, kwargs, found in self.operators:
                 if func.is_view:
                     continue
-                anew = func(*args, **kwargs)
-                for old, new in zip(tensors(found), tensors(anew), strict=True):
+                again = func(*args, **kwargs)
+                for old, new in zip(tensors(found), tensors(again), strict=True):
                     if old.data_ptr() != new.data_ptr():
                         old.copy_(new)
 

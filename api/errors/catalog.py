@@ -38,7 +38,7 @@ PROBLEMS: dict[str, Entry] = {
     "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", errors.SchemaOutdatedError),
     "database_unavailable": Entry(503, "none", "Try again after Retry-After; if it stays, look at the database.", OperationalError),
     "dataset_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", errors.DatasetInUseError),
-    "dataset_invalid": Entry(422, "client", "Mend the rows that `errors` names."),
+    "dataset_invalid": Entry(422, "client", "Fix the rows that `errors` names."),
     "dataset_not_found": Entry(404, "client", "Upload the data set; others' are not found either.", errors.DatasetNotFoundError),
     "uploaded_model_not_found": Entry(
         404, "client", "Upload the model; others' are not found either.", errors.UploadedModelNotFoundError

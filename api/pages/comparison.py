@@ -1,7 +1,7 @@
 """Comparison of jobs: what differs between them, a row each, and the panels of their sparsity-metric figure.
 
-Called by ``api.pages.compare`` and ``api.pages.sweeps``. Only jobs that are equal but for their seed are averaged; jobs that differ
-in anything besides sparsity stand on lines of their own, named by the method and by what differs.
+Called by ``api.pages.compare`` and ``api.pages.sweeps``. Only jobs that are equal except for their seed are averaged; jobs that
+differ in anything besides sparsity stand on lines of their own, named by the method and by what differs.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Route class of the API: authenticates before the body is read, and serializes results in the thread that the route ran in.
 
-All routers have ``route_class=AuthenticatedRoute``, but for those with routes for everybody.
+All routers have ``route_class=AuthenticatedRoute``, except for those with routes for everybody.
 """
 
 from collections.abc import Callable, Coroutine, Iterator

@@ -173,14 +173,14 @@ def _invalid_value(row: Row) -> RowFault:
             if "\\u0000" in text:
                 kind = "holds a NUL character"
         except UnicodeEncodeError:
-            kind = "holds half a surrogate pair, which is no text"
+            kind = "holds half a surrogate pair, which is not valid text"
         except TypeError:
             kind = "holds a value that is neither text, number nor truth value"
         except (ValueError, RecursionError):
             kind = "holds a number that is not finite, or is nested too deeply"
         if kind:
             return RowFault(kind, f"{kind}, in column {name[:MAX_NAME]!r}", name[:MAX_NAME])
-    return RowFault("name", "has a column whose name is no text")
+    return RowFault("name", "has a column whose name is not valid text")
 
 
 def _invalid_names(row: Row) -> RowFault | None:

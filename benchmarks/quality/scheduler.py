@@ -45,7 +45,7 @@ class Scheduler:
         self._began = time.monotonic()
 
     def run(self, orders: Sequence[Order]) -> Done:
-        """Every order whose row is not there yet. Interrupted, it ends its processes; their runs start anew next time."""
+        """Every order whose row is not there yet. Interrupted, it ends its processes; their runs start again next time."""
         done, waiting = Done(), list(orders)
         running: list[_Running] = []
         selector = selectors.DefaultSelector()

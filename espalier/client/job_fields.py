@@ -28,7 +28,7 @@ class CustomTask(TypedDict, total=False):
     """multilabel: one column of 0 and 1 per label, in place of label."""
     kind: Literal["classification", "regression", "multilabel", "token-classification", "span"]
     """Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of its words
-    (token-classification), or an answer that stands in its context or none (span); default "classification"."""
+    (token-classification), or an answer that occurs in its context or none (span); default "classification"."""
     metric: (
         Literal[
             "accuracy",
@@ -50,7 +50,7 @@ class CustomTask(TypedDict, total=False):
     labels: Sequence[str] | None
     """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel, where
     label_columns are their default; token-classification: its tags, by default those of the training split. With head classifier
-    they are all that is needed."""
+    they suffice."""
     label_words: Sequence[str | Sequence[str]]
     """One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; default: made
     from labels."""
@@ -102,8 +102,8 @@ class SharedFields(TypedDict, total=False):
     """One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its words' logits;
     default the task's, or made from its labels."""
     label_word_pieces: Literal["refuse", "mean"]
-    """Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows and biases of the
-    output embedding; default "refuse"."""
+    """For a label word that is not a single token of the model: refuse the job, or take the mean of its pieces' rows and biases of
+    the output embedding; default "refuse"."""
     template: str | None
     """label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or '{text_a}? {mask},
     {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first token."""
@@ -114,7 +114,7 @@ class SharedFields(TypedDict, total=False):
     distill_temperature: float
     """τ of the distillation loss; default 2.0."""
     distill_share: float
-    """Of the distillation loss; the task loss has the rest; default 0.5."""
+    """Share of the distillation loss; the task loss has the rest; default 0.5."""
     tier: Literal["masks", "masks+extras"]
     """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as well, at most 0.5 %
     of the masked weights, and stored with the mask; default "masks"."""
@@ -126,23 +126,24 @@ class SharedFields(TypedDict, total=False):
     fit_readout: bool
     """Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the calibration rows,
     from the states of the dense model, in place of random numbers or the label words' rows; default true where nothing is trained
-    that could move a new classifier, but for the presets paper and upstream."""
+    that could move a new classifier, except with the presets paper and upstream."""
     calibrate_logits: bool
-    """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default true, but for the
-    presets paper and upstream."""
+    """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default true, except with
+    the presets paper and upstream."""
     init_from: str | None
     """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or the SHA-256 of
     the file that python -m pruning train --init-mask is given. Needs a method that takes a prior."""
     prior: Literal["wanda"] | None
-    """Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets paper and
+    """Start scores from this saliency instead of zero; default wanda for the smp methods, except with the presets paper and
     upstream."""
     prior_strength: float
-    """Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3); default 1.5."""
+    """Strength of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3); default
+    1.5."""
     prior_rows: int
     """Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it falls as
-    prior_rows / rows seen, since the scores learn more than it knows; default 8000."""
+    prior_rows / rows seen, because the scores then learn more than the prior contains; default 8000."""
     calibration_rows: int
-    """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; default 128, with
+    """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout read; default 128, with
     fit_readout 512."""
     max_steps: int | None
     """Optimizer steps; replaces epochs."""
@@ -169,10 +170,10 @@ class SharedFields(TypedDict, total=False):
     bad_rows_limit: float | None
     """With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default 0.01."""
     learning_rate: float
-    """Of the scores; falls linearly to 0 over the run; default follows the method."""
+    """Learning rate of the scores; falls linearly to 0 over the run; default follows the method."""
     weight_learning_rate: float
-    """Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 where the method
-    trains the masked weights, else 1e-3."""
+    """Learning rate of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 where
+    the method trains the masked weights, else 1e-3."""
     max_grad_norm: float
     """All score gradients together are scaled down to this norm; default 1.0."""
     adam_epsilon: Literal["uncorrected", "corrected"]
@@ -196,23 +197,25 @@ class SharedFields(TypedDict, total=False):
     dropout: float | None
     """Overrides the dropout of the checkpoint's configuration."""
     class_weights: Literal["balanced"] | Sequence[float] | None
-    """Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per class, in class-id
-    order, or balanced: n / (classes * rows of the class), over the training rows that are used; multilabel: of the rows that have a
-    label, balanced: rows without it / rows with it; default null, every row counts alike."""
+    """Weights of the classes in the task loss, for rows that are not shared evenly among them: one positive number per class, in
+    class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used; multilabel: of the rows
+    that have a label, balanced: rows without it / rows with it; default null, all rows have equal weight."""
     precision: Literal["fp32", "bf16"]
-    """Of forward and backward in training; bf16 needs a device that has it; scores are always fp32; default "fp32"."""
+    """Precision of forward and backward passes in training; bf16 needs a device that has it; scores are always fp32; default
+    "fp32"."""
     eval_every: int | None
     """Steps between evaluations; default as many as cost about 5 % of the run."""
     keep: Literal["last", "best"]
     """Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation metric, which
-    looks better on these rows than it is, as they have chosen it; default "last"."""
+    on these rows is biased upwards, because it selects the mask; default "last"."""
     checkpoint_every: int
     """Steps between checkpoints; default 500."""
     baseline_learning_rate: float
-    """Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0; default 5e-05."""
+    """Learning rate of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0; default
+    5e-05."""
     devices: int
-    """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up to rounding, but
-    with dropout, which each device draws by itself; default 1."""
+    """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up to rounding,
+    except with dropout, which each device draws independently; default 1."""
     metadata: Mapping[str, str]
     """Your own key-value pairs; shown back, never read."""
     priority: int
@@ -234,10 +237,10 @@ class JobFields(SharedFields, total=False):
     sparsity: float
     """Share of the masked weights to remove; without effect where the method's sparsity emerges."""
     seed: int
-    """Of batch order and dropout; default 42."""
+    """Seed of batch order and dropout; default 42."""
     baseline: bool
     """After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and report its metrics
-    beside the mask's; its weights are not kept; default false."""
+    next to the mask's; its weights are not kept; default false."""
 
 
 class ExportFields(TypedDict, total=False):

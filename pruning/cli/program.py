@@ -28,10 +28,10 @@ class EventWriter:
         os.dup2(2, 1)
         self._lock = threading.Lock()  # checkpoints are reported from a thread of their own
         self.is_reporter: Callable[[Event], bool] = lambda event: True
-        """Whether this process writes an event; of several ranks, one does."""
+        """Whether this process writes an event; with several ranks, only one does."""
 
     def restore_stdout(self) -> None:
-        """Make standard output what it was, for a program that takes the place of this one."""
+        """Restore standard output, before this process executes another program."""
         os.dup2(self._out.fileno(), 1)
 
     def __call__(self, event: Event) -> None:
@@ -76,7 +76,7 @@ def exit_code_of(work: Callable[[], None], emit: EventWriter) -> ExitCode:
     except (StoppedError, _StopNow):
         return ExitCode.STOPPED
     except PeerLostError as failure:
-        sys.stderr.write(f"given up, for another process of this run is gone: {failure}\n")
+        sys.stderr.write(f"stopped because another process of this run has ended: {failure}\n")
         return ExitCode.PEER_LOST
     except PermanentError as failure:
         emit(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
@@ -95,7 +95,7 @@ def exit_code_of(work: Callable[[], None], emit: EventWriter) -> ExitCode:
         return ExitCode.TEMPORARY
     except Exception as failure:  # noqa: BLE001 - the last frame of the program: classified, never swallowed
         traceback.print_exc()
-        if type(failure).__name__ != "OutOfMemoryError":  # torch's, which cannot be imported before it is needed
+        if type(failure).__name__ != "OutOfMemoryError":  # torch's exception class, compared by name because torch is imported late
             return ExitCode.BUG
         emit(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
         return ExitCode.TEMPORARY

@@ -23,12 +23,12 @@ def run_serve_predictions(arguments: argparse.Namespace) -> ExitCode:
     """The ``serve-predictions`` command."""
     use_passive_threads()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints goes to standard error
+    os.dup2(2, 1)  # output of libraries goes to standard error
     lines = _request_lines()
     from pruning.inference.model_cache import ModelCache
 
     silence_libraries()
-    if arguments.memory_bytes is not None:  # allocations beyond it fail, and not the machine
+    if arguments.memory_bytes is not None:  # allocations beyond it fail before the machine runs out of memory
         resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory_bytes, arguments.memory_bytes))
     cache = ModelCache(sources_from_arguments(arguments), arguments.masks)
     while True:
@@ -41,7 +41,8 @@ def run_serve_predictions(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _request_lines() -> "queue.Queue[bytes]":
-    """Lines of standard input, read by a thread of its own: when the input ends the program does, whatever it is doing."""
+    """Lines of standard input, read by a thread of its own: when the input ends the program exits at once, also in the middle of a
+    request."""
     lines: queue.Queue[bytes] = queue.Queue()
 
     def read() -> None:

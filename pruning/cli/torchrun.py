@@ -1,7 +1,7 @@
 """torchrun launcher: ``python -m pruning.cli.torchrun DEVICES train …`` runs one rank per device, with a meaningful exit code.
 
-``python -m pruning train`` becomes this program when its spec asks for several devices, so that the process that started it, the
-worker for one, needs to know nothing of ranks. torchrun itself exits with 1 whatever happened; here the exit code is that of
+``python -m pruning train`` becomes this program when its spec asks for several devices, so that the process that started it (the
+worker, for example) does not deal with ranks. torchrun itself exits with 1 on any failure; here the exit code is that of
 the rank that failed, and a rank's signal is this process's own. The ranks live in sessions of their own, out of reach of a
 signal to this process's group; the kernel ends them with this process (:func:`exit_with_launcher`).
 """
@@ -45,9 +45,9 @@ def exit_with_launcher(launcher: int) -> None:
 
 
 def run_exit_code(codes: Iterable[int]) -> int:
-    """Which of the ranks' exit codes, in the order in which they were noticed, is that of the whole run.
+    """Exit code of the whole run, from those of the ranks in the order in which they were noticed.
 
-    The first, but for those that only follow from another rank's end. Negative numbers are signals.
+    The first, except for those that only follow from another rank's end. Negative numbers are signals.
     """
     failed = [code for code in codes if code != ExitCode.OK]
     # torchrun ends the others by SIGTERM, which a rank that has just been started cannot handle yet
@@ -65,7 +65,7 @@ def main() -> int:
     if _WATCH in arguments:  # here and not in the ranks: each line of the supervisor's is read by one process only
         arguments.remove(_WATCH)
         watch_stdin()
-    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "86400")  # a stop may take what the supervisor grants it
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "86400")  # a stop may take as long as the supervisor allows
     logging.disable(logging.ERROR)  # standard error is for the last lines of the ranks
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

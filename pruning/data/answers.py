@@ -21,7 +21,7 @@ def check_answer(answer: Any, context: str, where: str, *, no_answers: bool = Fa
 def answer_error(where: str, *, no_answers: bool, param: str = "task") -> PermanentError:
     """The error for a row whose answers do not fit its context."""
     number = "any number of answers" if no_answers else "at least one answer"
-    which = "each of which stands" if no_answers else "that stands"
+    which = "each of which occurs" if no_answers else "that stands"
     return PermanentError(
         f"{where}: answers must be {{text: [...], answer_start: [...]}} with {number} {which} in the context at its offset",
         code="rows_invalid",
@@ -30,7 +30,7 @@ def answer_error(where: str, *, no_answers: bool, param: str = "task") -> Perman
 
 
 def is_answers(value: Any) -> bool:
-    """Whether a value has SQuAD's form: as many texts, none of them empty, as offsets of characters, and maybe none."""
+    """Whether a value has SQuAD's form: equal numbers of texts (none of them empty) and character offsets, possibly zero."""
     texts = value.get("text") if isinstance(value, dict) else None
     starts = value.get("answer_start") if isinstance(value, dict) else None
     if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)):
@@ -39,7 +39,7 @@ def is_answers(value: Any) -> bool:
 
 
 def fits_context(value: Any, context: str) -> bool:
-    """Whether a value is answers, and every one of them stands in the context at its offset."""
+    """Whether a value has SQuAD's form and every answer occurs in the context at its offset."""
     return is_answers(value) and all(
         context[start : start + len(text)] == text for text, start in zip(value["text"], value["answer_start"], strict=True)
     )

@@ -27,20 +27,20 @@ Reason = Literal[
 MEANINGS: dict[Reason, str] = {
     "unreadable": "no readable row",
     "column_missing": "a column of the task is missing",
-    "text_invalid": "a text is missing, or is none",
+    "text_invalid": "a text is missing, or is not a string",
     "label_missing": "no label",
     "label_invalid": "a label that the task does not have",
-    "label_mixed": "a label of another kind (text, number, truth value) than most rows have",
+    "label_mixed": "a label of another type (text, number, truth value) than in most rows",
     "words_invalid": "no list of words",
     "tags_invalid": "no list of one IOB2 tag per word",
     "tag_unknown": "a tag that the task does not have",
-    "answers_invalid": "no answer, or one that does not stand in the context at its offset",
+    "answers_invalid": "no answer, or one that does not occur in the context at its offset",
     "no_tokens": "no token",
 }
 NAMED_ROWS = 1000
-"""Row numbers of each reason that ``report.json`` has."""
+"""Most row numbers per reason in ``report.json``."""
 _LOGGED_ROWS = 20
-"""Row numbers of each reason that a message has."""
+"""Most row numbers per reason in a message."""
 _T = TypeVar("_T")
 
 
@@ -57,7 +57,7 @@ class BadRows:
     rows: dict[Reason, list[int]] = field(default_factory=dict)
     """Numbers of the skipped rows, from 1 in the split as it is given, by reason."""
     examples: dict[Reason, str] = field(default_factory=dict)
-    """What was said of the first row of each reason."""
+    """Message about the first row of each reason."""
     _first: PermanentError | None = None
 
     @property
@@ -71,7 +71,7 @@ class BadRows:
             raise fault
         self.rows.setdefault(reason, []).append(number)
         self.examples.setdefault(reason, fault.message)
-        self._first = self._first or fault.with_traceback(None)  # whose frames would keep the split in memory
+        self._first = self._first or fault.with_traceback(None)  # its frames would keep the split in memory
 
     def fitting(
         self, numbers: Sequence[int], reason: Reason | Callable[[int], Reason], check: Callable[[int, str], _T]
@@ -99,14 +99,14 @@ class BadRows:
         if self.count > self.limit * self.read:
             raise PermanentError(
                 f"{self.where}: {self.count:,} of {self.read:,} rows cannot be used ({self.count / self.read:.2%}), and "
-                f"bad_rows_limit lets {self.limit:.4g} of them be skipped; {self.described(3)}. Mend the rows or the "
+                f"bad_rows_limit lets {self.limit:.4g} of them be skipped; {self.described(3)}. Fix the rows or the "
                 "task, or raise bad_rows_limit",
                 code="too_many_bad_rows",
                 param="bad_rows_limit",
             )
 
     def described(self, most: int = _LOGGED_ROWS) -> str:
-        """Every reason with its count, the first ``most`` row numbers, and what was said of the first."""
+        """Every reason with its count, the first ``most`` row numbers, and the message about the first."""
         parts = []
         for reason, rows in self.rows.items():
             more = f" and {len(rows) - most:,} more" if len(rows) > most else ""

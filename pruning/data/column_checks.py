@@ -33,7 +33,7 @@ def check_columns(
     ``validation_share`` and ``bad_rows_limit`` are the spec's; where bad rows are skipped, the trainer finds them.
 
     Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``, ``too_many_bad_rows``)
-    naming the task's field and, where a row is to blame, its number.
+    naming the task's field and, where a row is at fault, its number.
     """
     task = resolve_task(given)
     fields = {given.train_split: "train_split"}
@@ -186,7 +186,7 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
             param="task.label",
         )
     if column.lists is None:
-        return  # statistics of an earlier version, which tell nothing of lists: the trainer reads the rows
+        return  # statistics of an earlier version do not cover lists: the trainer checks the rows
     odd = [(seen.first, kind) for kind, seen in column.lists.kinds.items() if kind in ("null", "boolean", "other")]
     if odd:
         row, kind = min(odd)
@@ -207,7 +207,7 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
 
 
 def _check_answers(column: Column, context: str, where: str) -> None:
-    """A column of answers that stand in the column ``context``."""
+    """A column of answers that occur in the column ``context``."""
     plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
     if plain:
         row, kind = min(plain)
@@ -220,5 +220,5 @@ def _check_answers(column: Column, context: str, where: str) -> None:
     found, lists = column.answers, column.lists
     rows = [] if found is None else [found.malformed, found.misplaced.get(context)]
     first = min((row for row in (*rows, lists.first if lists else None) if row is not None), default=None)
-    if first is not None:  # statistics of an earlier version tell nothing of objects and lists: the trainer reads the rows
+    if first is not None:  # statistics of an earlier version do not cover objects and lists: the trainer checks the rows
         raise answer_error(f"row {first} of {where}: column {column.name!r}", no_answers=True, param="task.label")

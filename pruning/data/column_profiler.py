@@ -16,8 +16,8 @@ MAX_DISTINCT_VALUES = 5000
 MAX_VALUE_CHARS = 200
 """A longer value is a text, not a label."""
 _MAX_COMPARED = 8
-"""Columns that are compared with each other, the first ones: lengths of lists, and texts in which answers stand. What does not fit
-in others the trainer finds."""
+"""Columns that are compared with each other, the first ones: lengths of lists, and contexts of answers. Faults in other
+columns are found by the trainer."""
 _MAX_VALUES_IN_ALL = 10_000
 """Distinct values of all columns: they are stored with the data set, and shown."""
 
@@ -93,7 +93,8 @@ class _Lists(_Values):
 
 
 class _Answers:
-    """Statistics of answers in SQuAD's form: rows without one, and the first row that does not fit, by context column."""
+    """Statistics of answers in SQuAD's form: rows without an answer, and by context column the first row whose answer does not
+    occur in it."""
 
     def __init__(self) -> None:
         self.rows = self.none = 0
@@ -126,7 +127,7 @@ class ColumnProfiler:
 
     @property
     def names(self) -> Collection[str]:
-        """In the order of the first row."""
+        """Names of the columns, in the order of the first row."""
         return self._columns.keys()
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -164,7 +165,7 @@ class ColumnProfiler:
         ]
 
     def _drop_values(self) -> None:
-        """Forget the values of the columns with most of them, until what is left can be stored with a data set."""
+        """Drop the values of the columns with most distinct values, until the rest can be stored with a data set."""
         kept = [column for column in (*self._columns.values(), *self._lists.values()) if column.values is not None]
         kept.sort(key=lambda column: len(column.values or ()))
         while sum(len(column.values or ()) for column in kept) > _MAX_VALUES_IN_ALL:

@@ -1,7 +1,7 @@
 """Column statistics of a data set: kinds of values, distinct values where they are few, and the same of the entries of lists.
 
 Gathered by :mod:`pruning.data.column_profiler` while a data set arrives, and stored with it; read by
-:mod:`pruning.data.column_checks` and by the API's answers. Torch-free.
+:mod:`pruning.data.column_checks` and by the API's responses. Torch-free.
 """
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ class Value(Seen):
 
 
 class TagFault(BaseModel):
-    """A tag that IOB2 does not allow where it stands; row and position count from 1."""
+    """A tag that IOB2 does not allow at its position; row and position count from 1."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,11 +63,11 @@ class Answers(BaseModel):
     rows: int
     """Rows with an object."""
     none: int
-    """Rows whose answers are none."""
+    """Rows without an answer."""
     malformed: int | None = None
-    """The first row whose object is no answers."""
+    """The first row whose object does not have SQuAD's form."""
     misplaced: dict[str, int] = {}
-    """Text columns → the first row in which an answer does not stand at its offset there."""
+    """Text column → the first row in which an answer does not occur at its offset."""
 
 
 class Column(BaseModel):
@@ -77,10 +77,10 @@ class Column(BaseModel):
 
     name: str
     kinds: dict[str, Seen]
-    """By ``text``, ``integer``, ``number``, ``boolean``, ``null``, ``other``."""
+    """Kind (``text``, ``integer``, ``number``, ``boolean``, ``null`` or ``other``) → rows with it."""
     values: tuple[Value, ...] | None
     """Every different text or number, in the order they first occur; None: too many, or a text too long for a label."""
     lists: Lists | None = None
-    """Of a column with values of kind ``other``; None as well in what an earlier version stored."""
+    """Statistics of lists, for a column with values of kind ``other``; also None in statistics of an earlier version."""
     answers: Answers | None = None
-    """Of a column with objects; None as well in what an earlier version stored."""
+    """Statistics of answers, for a column with objects; also None in statistics of an earlier version."""

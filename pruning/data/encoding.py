@@ -45,9 +45,9 @@ class EncodedRows:
     teacher_logits: list[npt.NDArray[np.float32]] | None = None
     """Teacher logits of each row, [C] or [tokens, 2]."""
     words: WordTokens | None = None
-    """Of token classification: where the words of each row are."""
+    """Token classification: first token of each word of each row."""
     tag_ids: list[list[int]] | None = None
-    """Of token classification: the label of each token, ``IGNORED`` where it has none; these are the labels of a batch."""
+    """Token classification: the label of each token, ``IGNORED`` where it has none; these are the labels of a batch."""
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -108,7 +108,7 @@ class EncodedRows:
     @cached_property
     def _tokens(self) -> npt.NDArray[np.int32]:
         """All rows concatenated: a batch of 64 rows of 128 tokens is then cut out in 0.1 ms. A loop over the rows took 2.4 ms,
-        in which a large GPU does a good part of a step."""
+        as long as a large part of a step on a large GPU."""
         return _concatenated(self.input_ids)
 
     @cached_property
@@ -242,5 +242,5 @@ def _label_tensor(labels: Sequence[Any], task: Task) -> torch.Tensor:
 
 
 def with_teacher_logits(rows: EncodedRows, teacher: list[npt.NDArray[np.float32]]) -> EncodedRows:
-    """The same rows with a teacher's logits."""
+    """Copy of the rows with a teacher's logits."""
     return replace(rows, teacher_logits=teacher)

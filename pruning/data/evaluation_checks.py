@@ -1,7 +1,7 @@
 """Checks of the rows that a finished mask is to be evaluated on: split, columns and labels, by the trainer's rules.
 
 Called by the API before an evaluation is accepted. Torch-free. Refusals name the field of the evaluation: the task is that of the
-mask and cannot be changed any more.
+mask and is fixed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
 
 OTHER_SPLIT = "validation"
-"""Of another data set than the task's, where none is named."""
+"""Default split of a data set other than the task's."""
 
 
 def check_uploaded_rows(task: Task, split: str, splits: Mapping[str, list[Column]]) -> None:
-    """Refuse a split of an uploaded data set. Raises PermanentError naming ``split`` or ``dataset``, and where a row is to blame
+    """Refuse a split of an uploaded data set. Raises PermanentError naming ``split`` or ``dataset``, and where a row is at fault
     the row."""
     with evaluation_fields():
         if split not in splits:
@@ -35,7 +35,7 @@ def check_local_rows(task: Task, split: str, folder: Path, rows: int | None) -> 
 
 @contextmanager
 def evaluation_fields() -> Iterator[None]:
-    """Let a refusal that names a field of the task name the one of the evaluation that can be changed."""
+    """Replace the task's field in a refusal by the field of the evaluation that can be changed."""
     try:
         yield
     except PermanentError as refusal:

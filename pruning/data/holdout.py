@@ -1,4 +1,4 @@
-"""Validation rows held out of a training split: which rows, how many, and the refusal where another split would serve.
+"""Validation rows held out of a training split: which rows, how many, and the refusal where another split can be used.
 
 A data set that has the training split alone is given a validation split from it: a share of each class, drawn from a fixed seed, so
 that all jobs on a data set are measured on the same rows whatever their own seed. Called by :mod:`pruning.data.reader`, and by the
@@ -59,7 +59,7 @@ def default_share(task: Task, missing: SplitMissingError) -> float:
     a split to name in place of the missing one.
     """
     others = sorted(set(missing.splits) - {task.train_split}, key=_usualness)
-    by_default = task.validation_splits[0].startswith("validation")  # else somebody has named it
+    by_default = task.validation_splits[0].startswith("validation")  # any other split was named in the spec
     if not others and by_default and task.train_split in missing.splits:
         return DEFAULT_SHARE
     if task.train_split not in missing.splits:

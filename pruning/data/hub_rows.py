@@ -38,7 +38,7 @@ def read_hub_split(
 ) -> tuple[dict[str, list[Any]], list[int], tuple[str, ...], tuple[str, ...]]:
     """The task's columns of one split, the numbers of its rows, the names of its class ids (or none), and what was decided.
 
-    ``bad`` says what becomes of rows that cannot be read. Raises PermanentError (also ``column_missing``, ``rows_invalid``) or
+    ``bad`` collects or refuses the rows that cannot be read. Raises PermanentError (also ``column_missing``, ``rows_invalid``) or
     TemporaryError as ``download_split`` says.
     """
     found = download_split(task, split, token)
@@ -89,7 +89,7 @@ def _renamed(label: Any, by_id: dict[int, str], by_name: dict[str, str]) -> Any:
 
 
 def _aligned(ours: Sequence[str] | None, theirs: Sequence[str]) -> tuple[int, ...] | None:
-    """For each of our names the id that has it in the data set, by spelling, else apart from case; None if they differ."""
+    """For each of the task's names its id in the data set, by exact spelling, else ignoring case; None if the names differ."""
     for fold in (str, str.casefold):
         folded, wanted = [fold(name) for name in theirs], [fold(name) for name in ours or ()]
         if len(set(folded)) == len(folded) and sorted(folded) == sorted(wanted):
@@ -110,7 +110,7 @@ def _numbered(names: Sequence[str]) -> str:
 
 
 def _class_names(task: Task, found: HubSplit) -> tuple[str, ...]:
-    """By the first Parquet file, which the rows are from, else by the card."""
+    """Names of the class ids, from the schema of the first Parquet file read, else from the data set's card."""
     name, file = next(iter(found.files.items()))
     stored = _stored_class_names(file) if name.endswith(".parquet") else {}
     return stored.get(task.label) or found.class_names.get(task.label, ())

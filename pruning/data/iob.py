@@ -44,7 +44,7 @@ class EntityScore(NamedTuple):
 
 
 def iob2_fault(tags: Sequence[str]) -> tuple[int, str] | None:
-    """Position, from 0, of the first tag that IOB2 does not allow there, and why; None where all are right."""
+    """Position, from 0, of the first tag that IOB2 does not allow there, and the reason; None where all are valid."""
     before = OUTSIDE
     for position, tag in enumerate(tags):
         if not is_tag(tag):
@@ -70,7 +70,7 @@ def entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def entity_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, EntityScore]:
-    """By type, in alphabetical order, over all rows of tags."""
+    """Entity counts by type, in alphabetical order, over all rows of tags."""
     counts: dict[str, list[int]] = {}
     for right_tags, given_tags in zip(gold, predicted, strict=True):
         right, given = set(entities(right_tags)), set(entities(given_tags))

@@ -20,9 +20,9 @@ from pruning.spec.custom_task import CustomTask
 from pruning.spec.tasks import Task
 
 GivenRow = tuple[int, str, dict[str, Any] | PermanentError]
-"""Number of a row in its file, the file in words, and the row, or why it is none."""
+"""Number of a row in its file, the file's description, and the row or its fault."""
 _NO_LIMIT = sys.maxsize
-"""Of the decompressed bytes of a local file, which the operator has put there."""
+"""Limit of the decompressed bytes of a local file: none, because the operator provides these files."""
 
 
 def dataset_folder_name(given: str | CustomTask) -> str:
@@ -65,7 +65,7 @@ def iter_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def iter_given_rows(file: Path) -> Iterator[GivenRow]:
-    """The rows of a split, with an error in place of one that is no object. Raises PermanentError for a damaged file."""
+    """The rows of a split, with an error in place of one that is not an object. Raises PermanentError for a damaged file."""
     where, number = f"{file.name} of data set {file.parent.name!r}", 0
     try:
         with file.open("rb") as opened:

@@ -1,7 +1,7 @@
 """Label sets of multi-label rows: the ids that a list of names or ids stands for, or that one 0/1 column per label says.
 
-The one rule, for the API (on the distinct entries of a column, before a job is accepted) and for the trainer (on every row); what
-a name or id means is that of :mod:`pruning.data.labels`. Torch-free.
+The only implementation of the rule, for the API (on the distinct entries of a column, before a job is accepted) and for the trainer
+(on every row); what a name or id means is that of :mod:`pruning.data.labels`. Torch-free.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ NOT_A_LIST = (
 def parse_label_set(value: Any, task: Task, where: str) -> list[int]:
     """Ascending ids of the labels that a row's list names, by name or by id; ``where`` names the row in messages.
 
-    Raises PermanentError (``labels_mismatch``) for what is no list, and for a label that the task does not have.
+    Raises PermanentError (``labels_mismatch``) for a value that is not a list, and for a label that the task does not have.
     """
     if not isinstance(value, list):
-        raise PermanentError(f"{where}: {value!r:.100} is no list of labels; {NOT_A_LIST}", code="labels_mismatch", param="task")
+        raise PermanentError(f"{where}: {value!r:.100} is not a list of labels; {NOT_A_LIST}", code="labels_mismatch", param="task")
     odd = next((label for label in value if isinstance(label, bool) or not isinstance(label, str | int | float)), None)
     if odd is not None:
         raise PermanentError(
@@ -51,7 +51,7 @@ def parse_row_labels(value: Any, task: Task, where: str) -> list[int]:
 
 
 def describe_label_sets(rows: Sequence[Sequence[int]], task: Task) -> str:
-    """How often each label occurs, in words."""
+    """Sentence on how often each label occurs."""
     counts = [sum(index in row for row in rows) for index in range(task.classes)]
     shown = [f"{name} in {count} rows" for name, count in zip(task.class_names[:20], counts, strict=False)]
     more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""

@@ -1,8 +1,8 @@
 """Class labels: the class that a value of the label column stands for, by name or by id.
 
-The one rule, for the API (on the distinct values of a column, before a job is accepted) and for the trainer (on every row). Class
-names win over class ids: with the names 1, 2, 3 the value 1 is the first class and not the second. Where names could be read as
-ids, ids are not taken at all, so that a value means the same in every split. Torch-free.
+The only implementation of the rule, for the API (on the distinct values of a column, before a job is accepted) and for the trainer
+(on every row). Class names win over class ids: with the names 1, 2, 3 the value 1 is the first class and not the second. Where
+names could be read as ids, ids are not taken at all, so that a value means the same in every split. Torch-free.
 """
 
 import math
@@ -55,7 +55,7 @@ def same_kind(kind: str) -> str:
 
 
 def describe_classes(values: Iterable[Any], task: Task) -> str:
-    """Which value is which class, in words; empty for a task without classes. All values must be ones that parse."""
+    """Sentence that maps values to classes; empty for a task without classes. All values must be valid labels."""
     if task.kind != "classification":
         return ""
     names = task.class_names
@@ -98,7 +98,8 @@ class _ClassIndex:
         return int(label) if self.takes_ids and label in range(self._classes) else None
 
     def _class_of_truth_value(self, label: bool) -> int | None:
-        """By the names true and false (or yes and no) where there are such; else false is class 0 and true is class 1 of two."""
+        """Class of a truth value: the class named true or false (or yes or no) if there is one; else, of two classes, false is
+        class 0 and true class 1."""
         named = self._truth_values[label]
         if named:
             return named[0] if len(named) == 1 else None

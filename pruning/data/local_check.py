@@ -1,6 +1,6 @@
 """Check of a local data set folder against a task: splits, columns and, as far as they are read, every row.
 
-Called by the API before a job is accepted. The rows are read by the trainer's reader and judged by the trainer's rules
+Called by the API before a job is accepted. The rows are read by the trainer's reader and checked by the trainer's rules
 (:mod:`pruning.data.column_checks`). Torch-free.
 """
 
@@ -103,7 +103,7 @@ def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], mo
 def _check_answers(file: Path, _modified: int, _bytes: int, task: Task, most: int) -> None:
     columns, _ = read_columns(file, task.columns, most)
     where = f"{file.name} of data set {file.parent.name!r}"
-    contexts = columns[task.text[1]]  # texts, as the columns' check has found
+    contexts = columns[task.text[1]]  # strings, as the check of the columns has shown
     for number, (answer, context) in enumerate(zip(columns[task.label], contexts, strict=True), 1):
         check_answer(answer, context, f"row {number} of {where}", no_answers=task.no_answers)
 

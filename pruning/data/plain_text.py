@@ -1,8 +1,8 @@
 """Tokenization of users' texts, in which the spelling of a special token is text like any other.
 
-A mask token in a text would decide where a head reads, a separator where texts end, padding what a decoder takes for its last
-token. Called by :mod:`pruning.data.encoding` and :mod:`pruning.data.squad` for every text of training, evaluation, predictions
-and exports. Texts that spell no special token get the tokens they always had.
+Otherwise a mask token in a text would set the position that a head reads, a separator would end a text, and padding would move
+a decoder's last token. Called by :mod:`pruning.data.encoding` and :mod:`pruning.data.squad` for every text of training, evaluation,
+predictions and exports. Texts that spell no special token get the tokens they always had.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def _reserved_ids(tokenizer: Any) -> frozenset[int]:
 
 
 def _stand_in(tokenizer: Any, reserved: frozenset[int]) -> int:
-    """The id for what must not be written: unknown, else a question mark, else the first ordinary token."""
+    """Replacement for forbidden ids: the unknown token, else a question mark, else the first ordinary token."""
     if tokenizer.unk_token_id is not None and tokenizer.unk_token_id not in reserved:
         return int(tokenizer.unk_token_id)
     marks = tokenizer("?", add_special_tokens=False, split_special_tokens=True)["input_ids"]

@@ -37,9 +37,9 @@ class Rows:
     public: bool = False
     """Whether all jobs may read the rows, so that their tokens may be cached: neither uploaded nor fetched with a token."""
     words: list[list[str]] | None = None
-    """Of token classification the words of each row, which its text is joined from; None for other kinds."""
+    """Token classification: the words of each row, from which its text is joined; None for other kinds."""
     notes: tuple[str, ...] = ()
-    """What was decided on reading, in words for the run's log: above all which label is which class."""
+    """Messages for the run's log on decisions made while reading, above all which label is which class."""
     numbers: Sequence[int] = ()
     """Number of each row, from 1, in the split as it is given; none: they count from 1 without a gap."""
     bad: BadRows | None = None
@@ -47,7 +47,7 @@ class Rows:
     have the rest. None for rows that were not read."""
 
     tags: tuple[str, ...] = ()
-    """Of token classification where rows are held out: those of the whole training split, so that no held-out row has others."""
+    """Token classification with held-out rows: the tags of the whole training split, so that no held-out row has others."""
 
     def number_of(self, position: int) -> int:
         """Number of the row at a position, from 1, in the split as it is given."""
@@ -117,7 +117,7 @@ def _read(task: Task, split: str, sources: Sources, limit: int | None) -> Rows:
 
 
 def unlabelled_rows(texts: Sequence[list[Any]], task: Task, split: str) -> Rows:
-    """Rows of texts to predict on, one list per text column, with labels that say nothing.
+    """Rows of texts to predict on, one list per text column, with placeholder labels.
 
     For token classification each text is a list of words, or a ``str`` that is cut at blanks.
     """
@@ -148,14 +148,14 @@ def with_known_tags(rows: Rows, task: Task, tags: Sequence[str]) -> Rows:
 
 
 def _describe(given: GivenRows, labels: list[Any], task: Task) -> tuple[str, ...]:
-    """What the labels stand for, in words."""
+    """Sentences on the meaning of the labels."""
     if task.kind == "multilabel":
         return (describe_label_sets(labels, task),)
     if task.kind == "token-classification":
         counts = Counter(entity.type for row in labels for entity in entities(row))
         described = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
         return (f"{sum(map(len, given.texts[0]))} words; entities: {described}",)
-    # by kind as well: 1, 1.0 and true are equal
+    # the type is part of the key, because 1, 1.0 and true are equal
     distinct = {(type(label), label): label for label in given.labels} if task.kind == "classification" else {}
     described = describe_classes(distinct.values(), task)
     return (described,) if described else ()

@@ -1,6 +1,6 @@
 """Check of every row of a split against a task: which rows fit, and which class ids, numbers, labels, tags or answers they have.
 
-The one walk over rows, for the trainer (:mod:`pruning.data.reader`) and, where bad rows are skipped, for the check of a local data
+The only loop over rows, for the trainer (:mod:`pruning.data.reader`) and, where bad rows are skipped, for the check of a local data
 set before a job is accepted (:mod:`pruning.data.local_check`). Torch-free.
 """
 
@@ -25,7 +25,7 @@ class GivenRows:
 
     texts: tuple[list[Any], ...]
     labels: list[Any]
-    """Of a task with ``label_columns``: tuples of their values."""
+    """Labels; for a task with ``label_columns`` tuples of their values."""
     numbers: Sequence[int]
 
     def take(self, positions: Sequence[int]) -> "GivenRows":
@@ -71,7 +71,7 @@ def _checked(rows: GivenRows, bad: BadRows, reason: Reason, check: Callable[[int
 
 
 def _of_one_kind(rows: GivenRows, labels: list[Any], task: Task, bad: BadRows) -> tuple[GivenRows, list[Any]]:
-    """The rows whose labels are texts, numbers or truth values as most are; of kinds with as many rows the first is meant."""
+    """The rows whose labels are texts, numbers or truth values as most are; for kinds with equally many rows, the first one."""
     kinds = [value_kind(label) for label in rows.labels]
     first_rows: dict[str, int] = {}
     for kind, number in zip(kinds, rows.numbers, strict=True):

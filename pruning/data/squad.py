@@ -40,7 +40,7 @@ def encode_windows(
     """Tokenize question and context, the context cut into windows that overlap by ``stride`` tokens.
 
     Returns the tokenizer's output and the windows. Raises PermanentError (``window_too_short``) where
-    a question leaves no room for its context.
+    a question leaves no tokens for its context.
     """
     try:
         tokens = tokenize_plain(

@@ -10,7 +10,7 @@ from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 
 MAX_STEPS = 100_000_000
-"""As the spec has it for ``max_steps``; what reports and the database count with holds it."""
+"""The bound of ``max_steps`` in the spec; integers of reports and of the database hold it."""
 _HUB_ROWS = {
     "cola": 8_551,
     "mnli": 392_702,

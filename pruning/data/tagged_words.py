@@ -1,6 +1,6 @@
 """Rows of token classification: lists of words with a tag each, checked row by row, and the first token of every word.
 
-Words are joined by blanks for the tokenizer, whose offsets say which tokens are whose: a word's first token carries its label, its
+Words are joined by blanks for the tokenizer, whose offsets map tokens to words: a word's first token carries its label, its
 other tokens have none. Called by :mod:`pruning.data.reader` (checks) and :mod:`pruning.data.encoding` (tokens).
 """
 
@@ -25,17 +25,17 @@ class WordTokens:
 
     @property
     def missing(self) -> int:
-        """Words without a token."""
+        """Number of words without a token."""
         return sum(token is None for row in self.first for token in row)
 
 
 def check_words(words: Any, where: str) -> list[str]:
-    """The words of a row. Raises PermanentError (``rows_invalid``) for what is no list of them, with the position."""
+    """The words of a row. Raises PermanentError (``rows_invalid``) for a value that is not a list of words, with the position."""
     if not isinstance(words, list) or not words:
-        raise PermanentError(f"{where}: {words!r:.100} is no list of words; give at least one", code="rows_invalid", param="task")
+        raise PermanentError(f"{where}: {words!r:.90} is not a list of words; give at least one", code="rows_invalid", param="task")
     for position, word in enumerate(words, 1):
         if not isinstance(word, str) or not word.strip():
-            raise PermanentError(f"{where}: word {position} is {word!r:.100}, which is no text", code="rows_invalid", param="task")
+            raise PermanentError(f"{where}: word {position} is {word!r:.100}, not a valid text", code="rows_invalid", param="task")
     return words
 
 
@@ -74,8 +74,8 @@ def first_tokens(tokenizer: Any, rows: Sequence[Sequence[str]], max_length: int)
     """
     if not getattr(tokenizer, "is_fast", False):
         raise PermanentError(
-            "the tokenizer of the model is written in Python and does not tell which tokens are of which word; store a "
-            "tokenizer.json beside the model",
+            "the tokenizer of the model is written in Python and does not map tokens to words; store a tokenizer.json in the "
+            "model's folder",
             code="tokenizer_invalid",
             param="model",
         )
@@ -93,7 +93,8 @@ def first_tokens(tokenizer: Any, rows: Sequence[Sequence[str]], max_length: int)
 
 
 def _first_tokens(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[int | None]:
-    """Of the words of one row, from the characters [start, end) of its tokens; a token that is of two words is the first one's."""
+    """First token of each word of one row, from the characters [start, end) of its tokens; a token that covers two words belongs to
+    the first."""
     found: list[int | None] = []
     token = start = 0
     for word in words:

@@ -29,17 +29,17 @@ def encode_in_template(tokenizer: Any, template: str, texts: Sequence[Sequence[s
         last = []
     parts = split_template(template)
     fixed = [_fixed_ids(tokenizer, part) if isinstance(part, Chunk) else [] for part in parts]
-    room = max_length - len(first) - len(last) - sum(map(len, fixed))
-    if room < len(texts):
-        raise too_long_error(max_length - room, len(texts), max_length)
+    limit = max_length - len(first) - len(last) - sum(map(len, fixed))
+    if limit < len(texts):
+        raise too_long_error(max_length - limit, len(texts), max_length)
     columns = {
-        part.column: _text_ids(tokenizer, texts[part.column], room, after_blank=part.after_blank)
+        part.column: _text_ids(tokenizer, texts[part.column], limit, after_blank=part.after_blank)
         for part in parts
         if not isinstance(part, Chunk)
     }
     rows = []
     for number in range(len(texts[0])):
-        cut = _cut([columns[column][number] for column in range(len(texts))], room, tokenizer.truncation_side)
+        cut = _cut([columns[column][number] for column in range(len(texts))], limit, tokenizer.truncation_side)
         middle = [
             ids
             for part, between in zip(parts, fixed, strict=True)
@@ -62,7 +62,7 @@ def _frame(tokenizer: Any) -> tuple[Ids, Ids]:
 
 
 def _fixed_ids(tokenizer: Any, chunk: Chunk) -> Ids:
-    """Tokens of a chunk; the tokenizer sees its mask token in place, so that the words beside it are cut as in pretraining."""
+    """Tokens of a chunk; the tokenizer sees its mask token in place, so that adjacent words are tokenized as in pretraining."""
     mask = tokenizer.mask_token if chunk.behind is not None and tokenizer.mask_token_id is not None else ""
     text = f"{chunk.before}{mask}{chunk.behind or ''}"
     ids: Ids = tokenizer(text, add_special_tokens=False, split_special_tokens=False)["input_ids"] if text else []
@@ -84,15 +84,15 @@ def _text_ids(tokenizer: Any, texts: Sequence[str], most: int, *, after_blank: b
     return found
 
 
-def _cut(texts: list[Ids], room: int, side: str) -> list[Ids]:
-    """One or two texts cut to ``room`` tokens together, the longer one first."""
+def _cut(texts: list[Ids], limit: int, side: str) -> list[Ids]:
+    """One or two texts cut to ``limit`` tokens together, the longer one first."""
     lengths = [len(text) for text in texts]
-    if sum(lengths) <= room:
+    if sum(lengths) <= limit:
         return texts
     if len(lengths) == 1:
-        lengths = [room]
-    elif min(lengths) <= room // 2:
-        lengths = [min(length, room - min(lengths)) for length in lengths]
+        lengths = [limit]
+    elif min(lengths) <= limit // 2:
+        lengths = [min(length, limit - min(lengths)) for length in lengths]
     else:
-        lengths = [room - room // 2, room // 2]
+        lengths = [limit - limit // 2, limit // 2]
     return [text[len(text) - length :] if side == "left" else text[:length] for text, length in zip(texts, lengths, strict=True)]

@@ -29,8 +29,8 @@ from pruning.files import atomic_write
 from pruning.sources import Sources
 
 VERSION = 3
-"""Of the file layout, and of how :func:`pruning.data.plain_text.tokenize_plain` calls the tokenizer: 2 since special tokens in
-texts are none, 3 since there are templates."""
+"""Version of the file layout, and of how :func:`pruning.data.plain_text.tokenize_plain` calls the tokenizer: 2 since special tokens
+in texts are plain text, 3 since there are templates."""
 MIN_ROWS = 1000
 """Fewer rows are tokenized in some 40 ms."""
 _NAMES = ("input_ids", "token_type_ids")
@@ -75,10 +75,10 @@ class TokenCache:
                 metadata = stored.metadata() or {}
                 flat = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             if metadata.get("sha256") != _digest(key, flat):
-                raise ValueError("its digest is another")
+                raise ValueError("its digest does not match")
             lengths = flat.pop("lengths")
             if len(lengths) != rows or any(len(tokens) != lengths.sum() for tokens in flat.values()):
-                raise ValueError("it has other rows")
+                raise ValueError("it is of other rows")
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
@@ -115,7 +115,7 @@ class TokenCache:
                     partial.unlink()
         found = []
         for file in self.folder.glob("tokens-*.safetensors"):
-            with suppress(FileNotFoundError):  # another process evicts, too
+            with suppress(FileNotFoundError):  # another process may evict at the same time
                 found.append((file.stat().st_mtime_ns, file.stat().st_size, file))
         excess = sum(size for _, size, _ in found) - self.max_bytes
         for _, size, file in sorted(found):
@@ -137,7 +137,7 @@ def cache_key(rows: Rows, tokenizer: Any, max_length: int, template: str | None 
 
     Labels and label words are not part of it: tokens do not depend on them.
     """
-    tokenizer.backend_tokenizer.no_truncation()  # left by the last call, and set anew by every call
+    tokenizer.backend_tokenizer.no_truncation()  # state of the last call, overwritten by every call
     tokenizer.backend_tokenizer.no_padding()
     about = (
         VERSION,
@@ -154,7 +154,7 @@ def cache_key(rows: Rows, tokenizer: Any, max_length: int, template: str | None 
     total = hashlib.sha256(f"{about!r}\0{tokenizer.backend_tokenizer.to_str()}".encode("utf-8", "surrogatepass"))
     for texts in rows.texts:
         total.update(np.array([len(texts), *map(len, texts)], dtype=np.int64).data)
-        total.update("".join(texts).encode("utf-8", "surrogatepass"))  # JSON may hold half a character
+        total.update("".join(texts).encode("utf-8", "surrogatepass"))  # JSON may hold half a surrogate pair
     return total.hexdigest()
 
 

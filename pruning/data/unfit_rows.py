@@ -23,7 +23,7 @@ def require_few_unfit(task: Task, columns: Iterable[Column], where: str, limit: 
         if unfit > limit * rows:
             raise PermanentError(
                 f"{where}: {unfit:,} of {rows:,} rows or more cannot be used for column {name!r} ({unfit / rows:.2%}), and "
-                f"bad_rows_limit lets {limit:.4g} of them be skipped; mend the rows or the task, or raise bad_rows_limit",
+                f"bad_rows_limit lets {limit:.4g} of them be skipped; fix the rows or the task, or raise bad_rows_limit",
                 code="too_many_bad_rows",
                 param="bad_rows_limit",
             )

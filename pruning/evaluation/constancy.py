@@ -16,7 +16,7 @@ from pruning.evaluation.multilabel import constant_f1
 from pruning.spec.tasks import Task
 
 _SPREAD = 0.01
-"""Of a regression: predictions are constant if their standard deviation is below this share of the labels'."""
+"""Regression: predictions are constant if their standard deviation is below this share of the labels'."""
 
 
 def count_predictions(task: Task, predictions: Sequence[Any]) -> list[int] | None:
@@ -57,7 +57,7 @@ def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
     """The task's first metric if every row were given the most frequent class or set of labels; 0 for a regression, None for
     spans.
 
-    Of accuracy it is the share of that class; correlations are 0. A set of labels that is empty does not count.
+    For accuracy it is the share of that class; correlations are 0. A set of labels that is empty does not count.
     """
     if task.kind == "span" and task.no_answers and len(labels):
         return sum(not answers["text"] for answers in labels) / len(labels)

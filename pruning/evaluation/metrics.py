@@ -20,7 +20,7 @@ def _accuracy(labels: Values, predictions: Values) -> float:
 
 
 def _f1(labels: Values, predictions: Values, classes: int = 2) -> float:
-    """Of class 1 where there are two classes, else the mean over the classes."""
+    """F1 of class 1 where there are two classes, else the mean over the classes."""
     from sklearn.metrics import f1_score
 
     average = "binary" if classes == 2 and max(labels.max(), predictions.max()) <= 1 else "macro"

@@ -1,4 +1,4 @@
-"""Multi-label metrics: micro and macro F1 at a probability of 0.5, and at the threshold that is best on the rows at hand.
+"""Multi-label metrics: micro and macro F1 at a probability of 0.5, and at the best threshold on the given rows.
 
 Micro F1 counts all decisions of all labels together, macro F1 is the mean over labels; both are scikit-learn's with
 ``zero_division=0``. Called by :mod:`pruning.evaluation.evaluate` and, for decisions, by :mod:`pruning.inference`.
@@ -29,7 +29,7 @@ def label_ids(logits: npt.NDArray[np.floating], threshold: float) -> list[list[i
 def best_threshold(scores: Probabilities, labels: Labels) -> float:
     """The threshold with the largest micro F1 of scores [N, C] against labels [N, C]; of several the one nearest to 0.5.
 
-    It lies in the middle between two scores. 0.5 where no row has a label, for then every threshold is as good.
+    It lies in the middle between two scores. 0.5 where no row has a label: all thresholds are then equal.
     """
     order = np.argsort(-scores, axis=None, kind="stable")
     ranked, right = scores.ravel()[order], labels.ravel()[order]

@@ -12,7 +12,7 @@ MEDIA_TYPE = "application/jsonl"
 
 
 def write_predictions(path: Path, kind: TaskKind, splits: Sequence[Split], evaluations: Sequence[Evaluation]) -> None:
-    """Write ``row``, ``label``, ``prediction`` and, but for spans and tags, ``logits``; of several splits ``split`` as well.
+    """Write ``row``, ``label``, ``prediction`` and, except for spans and tags, ``logits``; of several splits ``split`` as well.
 
     ``row`` counts from 0 in the split as it is given: of rows held out, in the training split.
     """

@@ -19,15 +19,15 @@ from pruning.inference.pruned_model import PrunedModel
 SIZES = ((1, 32), (1, 128), (8, 32), (8, 128))
 """Rows and tokens of a batch."""
 GAIN = 1.05
-"""A factor below this is none."""
+"""A factor below this counts as no gain."""
 _FEWEST, _MOST = 5, 200
 SECONDS = 3.0
-"""Of rounds at each size, unless they are slow."""
+"""Seconds of rounds at each size; slow rounds take longer."""
 
 
 @dataclass(frozen=True)
 class PairTiming:
-    """Median milliseconds of two calls, and the median of the rounds' ratios, on which noise has least hold."""
+    """Median milliseconds of two calls, and the median of the rounds' ratios, which is least affected by noise."""
 
     before_ms: float
     after_ms: float
@@ -75,7 +75,7 @@ def measure_latency(before: PrunedModel, after: PrunedModel, longest: int, emit:
 
 
 def speed_verdict(latency: list[Latency]) -> str:
-    """What the figures mean, in a sentence that starts with the bad news where there is nothing else."""
+    """Sentence on the measured speed; states plainly where there is no gain."""
     if not latency:
         return "not measured: the model reads fewer tokens than the shortest size"
     gains = [one for one in latency if one.factor >= GAIN]

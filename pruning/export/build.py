@@ -122,6 +122,6 @@ def _save(head: nn.Module, folder: Path) -> None:
     model: Any = head.get_submodule("model")
     try:
         model.config.save_pretrained(folder)
-    except ValueError as fault:  # a generation setting that transformers no longer likes
+    except ValueError as fault:  # a generation setting that transformers no longer accepts
         raise PermanentError(f"the configuration cannot be written: {fault}", code="export_unsupported") from fault
     save_file({name: tensor.detach().contiguous().clone() for name, tensor in head.state_dict().items()}, folder / WEIGHTS)

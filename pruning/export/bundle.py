@@ -41,7 +41,7 @@ class Manifest(BaseModel):
     sparse: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Module path of a CSR matrix → (out, in)."""
     mask: MaskInfo
-    """Of the mask it was made from."""
+    """Metadata of the mask that the export was made from."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -55,7 +55,7 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except OSError as fault:
         raise PermanentError(
-            f"{folder.name!r} is no export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
+            f"{folder.name!r} is not an export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
             "a stock folder is loaded by transformers itself",
             code="export_invalid",
             param="folder",

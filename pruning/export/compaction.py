@@ -1,4 +1,5 @@
-"""Exact compaction of an encoder: smaller matrices for the same function, without neurons, dimensions and heads that do nothing.
+"""Exact compaction of an encoder: smaller matrices for the same function, without neurons, dimensions and heads that have no
+effect.
 
 Called by :mod:`pruning.export.build`.
 

@@ -1,7 +1,7 @@
 """CSR linear layers for processors: a matrix of which few weights remain is multiplied by those alone.
 
 Measured on one core (``benchmarks/inference.py``): worth it for matrices of BERT's size at a tenth of the weights and below;
-a matrix that keeps more than :data:`MOST` stays dense, for the sparse product would be the slower one.
+a matrix that keeps more than :data:`MOST` stays dense, because the sparse product would be slower.
 """
 
 import warnings
@@ -26,7 +26,7 @@ class CsrLinear(nn.Module):
     bias: torch.Tensor
 
     def __init__(self, rows: int, columns: int, kept: int) -> None:
-        """Room for ``kept`` weights, until :meth:`of` or a state dict fills it."""
+        """Buffers for ``kept`` weights, filled by :meth:`of` or a state dict."""
         super().__init__()
         self.in_features, self.out_features = columns, rows
         self.register_buffer("crow", torch.zeros(rows + 1, dtype=torch.int32))
@@ -53,7 +53,7 @@ class CsrLinear(nn.Module):
         return (product.t() + self.bias).view(*x.shape[:-1], self.out_features)
 
     def check(self) -> None:
-        """Raise PermanentError unless the indices lie inside the matrix; a product does not look."""
+        """Raise PermanentError unless the indices lie inside the matrix; the product itself does not check them."""
         try:
             self._matrix(check=True)
         except RuntimeError as fault:

@@ -48,14 +48,14 @@ def write_folder(
 
 
 def _require_room(folder: Path, mask: Path) -> None:
-    """Refuse a disk without room for the matrices alone, before they are loaded; embeddings and heads come on top."""
+    """Refuse a disk without space for the matrices alone, before they are loaded; embeddings and heads come on top."""
     info = compact_file.read_info(mask) if compact_file.is_compact(mask) else mask_file.read_info(mask)
     needed = _WEIGHT_BYTES * sum(rows * columns for rows, columns in info.shapes.values())
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise TemporaryError(
-            f"the folder needs more than {needed} bytes, for zeros take room too, and its disk has {free} left; "
-            "name a folder on another disk, or make room",
+            f"the folder needs more than {needed} bytes, because zeros are stored too, and its disk has {free} left; "
+            "name a folder on another disk, or free space",
             code="insufficient_storage",
         )
 

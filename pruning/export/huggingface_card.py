@@ -35,7 +35,8 @@ def text(stock: StockModel, folder: str) -> str:
 # {title}
 
 The weights of `{info.base_model}`{commit} under a mask that keeps {info.density:.2%} of the {_total(info):,} weights in its
-repeated layers; the others are zero. {_origin(info)} Size and speed are those of the dense model: zeros take room and time too.
+repeated layers; the others are zero. {_origin(info)} Size and speed are those of the dense model: zeros are stored and multiplied
+too.
 
 On the validation rows of {info.task}:
 
@@ -94,7 +95,7 @@ def _front(stock: StockModel, title: str) -> str:
 
 
 def _licence_and_origin(base: Path) -> tuple[str | None, str | None]:
-    """Licence of the base model and the hub model that it comes from, as its card or its configuration says, if they do."""
+    """Licence of the base model and the hub model that it comes from, as its card or its configuration states, if any."""
     try:
         card = base / "README.md"
         said = (metadata_load(card) or {}) if card.is_file() and card.stat().st_size <= _LONGEST_CARD else {}
@@ -116,7 +117,7 @@ def _origin(info: MaskInfo) -> str:
     if not info.has_known_method:
         return f"Method {info.spec.method}, of a package that was not installed where this was made, trained more than the mask."
     if not info.spec.method_info.trains_weights:
-        return "No masked weight was changed: the mask was trained, and beside it small parts such as biases, norms and the head."
+        return "No masked weight was changed: the mask was trained, and in addition small parts such as biases, norms and the head."
     return f"Method {info.spec.method} also trained the weights it kept."
 
 
@@ -124,7 +125,7 @@ def _about(stock: StockModel) -> str:
     info, name = stock.info, stock.class_name
     if stock.reason is not None:
         means = (
-            " Of a class with several tokens the first that is no other class's holds their mean in the output embedding."
+            " For a class with several tokens, the first one that no other class has holds their mean in the output embedding."
             if stock.averaged
             else ""
         )

@@ -101,7 +101,7 @@ def _activation(model: nn.Module, up: str) -> nn.Module:
     beside = model.get_submodule(up.rpartition(".")[0]).children()
     found = [module for module in beside if not isinstance(module, nn.Linear | nn.Dropout | nn.LayerNorm)]
     if len(found) != 1 or any(True for _ in found[0].parameters()):
-        raise _unsupported(model, f"the activation behind {up} cannot be told")
+        raise _unsupported(model, f"the activation behind {up} cannot be determined")
     probe = torch.tensor([-1.0, 0.5])
     with torch.no_grad():
         if not torch.allclose(found[0](probe)[1:], found[0](probe[1:])):

@@ -54,7 +54,7 @@ def load_export(folder: str | Path) -> PrunedModel:
             head = _torch_head(path, manifest, tokenizer)
     except PermanentError:
         raise
-    except Exception as fault:  # whatever the readers of three libraries raise; each means: these files do not load
+    except Exception as fault:  # any exception of three libraries' readers means that these files do not load
         raise PermanentError(
             f"export {path.name!r} does not load: {type(fault).__name__}: {fault}", code="export_invalid", param="folder"
         ) from fault
@@ -63,14 +63,14 @@ def load_export(folder: str | Path) -> PrunedModel:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[Path]:
-    """The one folder in an ``export-<format>.zip``; what was read of it may stay mapped when it is gone."""
+    """The one folder in an ``export-<format>.zip``; files that were read may stay mapped after the folder is deleted."""
     with tempfile.TemporaryDirectory(prefix="espalier-export-") as target:
         try:
             with zipfile.ZipFile(archive) as packed:
                 packed.extractall(target)
         except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
             raise PermanentError(
-                f"{archive.name} is no export: {fault}; download it again", code="export_invalid", param="folder"
+                f"{archive.name} is not an export: {fault}; download it again", code="export_invalid", param="folder"
             ) from fault
         folders = [folder for folder in Path(target).iterdir() if folder.is_dir()]
         yield folders[0] if len(folders) == 1 else Path(target)
@@ -100,7 +100,7 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
 
 
 def _shell(name: str, manifest: Manifest, state: dict[str, torch.Tensor]) -> nn.Module:
-    """A module of the right kind and size for the weights that will fill it."""
+    """A module of the type and size of the weights that are loaded into it."""
     if name in manifest.sparse:
         return CsrLinear(*manifest.sparse[name], kept=len(state[f"model.{name}.values"]))
     rows, columns = state[f"model.{name}.weight"].shape

@@ -1,4 +1,4 @@
-"""README of an export: how to load it, and what was measured, good or bad. Called by :mod:`pruning.export.run`."""
+"""README of an export: how to load it, and all measurements. Called by :mod:`pruning.export.run`."""
 
 from pruning.export.results import ExportEntry
 from pruning.inference.pruned_model import PrunedModel
@@ -41,7 +41,7 @@ On {made.rows} {"validation rows" if made.checked_on == "validation" else "rows 
 def _compacted(made: ExportEntry) -> str:
     if not made.compacted:
         return ""
-    return "Neurons, dimensions and heads that do nothing were removed and their constants put into biases."
+    return "Neurons, dimensions and heads without effect were removed and their constants put into biases."
 
 
 def _table(made: ExportEntry) -> str:

@@ -84,7 +84,7 @@ def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
 
 
 def write_int8(head: nn.Module, names: Sequence[str], path: Path, notes: dict[str, str]) -> None:
-    """As :func:`write_onnx`, with every weight matrix in 8 bits with a scale for each output."""
+    """Write the file of :func:`write_onnx` with every weight matrix in 8 bits and a scale for each output."""
     require_packages()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -100,7 +100,7 @@ def write_int8(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Without the exporter's messages about packages it does not need, which it prints, logs and warns."""
+    """Context that silences the exporter's prints, log lines and warnings about packages that it does not need."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -127,7 +127,7 @@ class OnnxHead(nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not hold cores
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not spin
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._names = [value.name for value in self._session.get_inputs()]
 

@@ -23,21 +23,22 @@ class Latency(BaseModel):
     batch: int
     tokens: int
     before_ms: float
-    """Of the dense model in PyTorch, float32 (half precision where the export has it too), masked, on the same threads."""
+    """Milliseconds of the masked dense model in PyTorch, float32 (half precision where the export has it too), on the same
+    threads."""
     after_ms: float
     factor: float
     """``before_ms / after_ms`` of a pair of calls, the median of all pairs; above 1 the export is faster."""
 
 
 class Failure(BaseModel):
-    """Why there is no such export."""
+    """Failure of an export."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
     message: str
     retryable: bool = False
-    """Whether another attempt may succeed: memory or disk ran out, or a server was away."""
+    """Whether another attempt may succeed: memory or disk ran out, or a server was unreachable."""
 
 
 class ExportEntry(BaseModel):
@@ -49,7 +50,7 @@ class ExportEntry(BaseModel):
     artifact: str | None = None
     """File or folder name; None where the export failed."""
     bytes: int | None = None
-    """Of that file, or of all files in the folder."""
+    """Size of that file, or of all files in the folder."""
     verdict: str
     """A sentence about speed, or why the export failed."""
     compacted: bool = False
@@ -61,7 +62,7 @@ class ExportEntry(BaseModel):
     rows: int = 0
     """Rows checked."""
     checked_on: Literal["validation", "random"] | None = None
-    """Rows of the task, or random tokens where its data set is not at hand."""
+    """Rows of the task, or random tokens where its data set is not available."""
     device: str = "cpu"
     """What the latencies were measured on: ``cpu``, or the name of the GPU."""
     latency: list[Latency] = []
@@ -74,7 +75,7 @@ class Exports(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threads: int
-    """Of the processor that the measurements used, on both sides."""
+    """Threads of the processor in the measurements of both models."""
     exports: list[ExportEntry]
 
 

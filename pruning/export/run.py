@@ -1,7 +1,7 @@
 """Exports of one mask: each is written, loaded again, compared with the dense model and timed against it.
 
 Called by ``python -m pruning export`` and ``espalier export``. An export that fails becomes an entry with the reason; the others
-are made all the same.
+are made nevertheless.
 """
 
 import copy
@@ -47,7 +47,7 @@ def run_exports(
     archive: bool = False,
     emit: EventSink = lambda _: None,
 ) -> list[ExportEntry]:
-    """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
+    """Make the exports in ``out`` and write ``exports.json`` there, again after each.
 
     Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
     weights are as for :func:`pruning.inference.masked_base.load_masked_base`, which raises what is wrong with them.
@@ -112,7 +112,7 @@ def _build_and_measure(context: _Context, name: Format, folder: Path, emit: Even
     if name == "stock":
         stock = write_folder(context.mask, folder, model=context.base, weights=context.weights)
         if stock.reason is not None:
-            emit(LogEvent(level="warning", message=f"export stock is no classifier: {stock.reason}"))
+            emit(LogEvent(level="warning", message=f"export stock is not a classifier: {stock.reason}"))
         after = load_folder(folder, stock)
     else:
         folder.mkdir()

@@ -45,7 +45,7 @@ _HEADS: dict[str, tuple[str, str, _Units]] = {
 
 
 def misfit(loaded: LoadedModel, head: str, classes: int, calibration: LogitCalibration | None) -> str | None:
-    """Why no class of the model's type computes the head; None where one does."""
+    """Reason why no transformers class of the model's type computes the head; None where one does."""
     if loaded.decoder_only and head != "classifier":
         return _decoder_misfit(loaded.model, head, calibration)
     if not adds_layer(loaded, head):
@@ -56,7 +56,7 @@ def misfit(loaded: LoadedModel, head: str, classes: int, calibration: LogitCalib
         return reason
     units, states = len(_HEADS[model_type][2][0]), int(loaded.model.config.hidden_size)
     if units * classes > states:
-        return f"{classes} classes are more than the classification head of {type(loaded.model).__name__} has room for"
+        return f"{classes} classes do not fit into the classification head of {type(loaded.model).__name__}"
     return None
 
 
@@ -92,7 +92,7 @@ def convert_words(
 ) -> Any:
     """A sequence classification model with one output per class, or for ``span`` a question answering model.
 
-    It takes over the modules of ``loaded.model``, which is of no use afterwards; ``run`` calls that on a few rows. Requires
+    It takes over the modules of ``loaded.model``, which must not be used afterwards; ``run`` calls that on a few rows. Requires
     :func:`misfit` to be None.
     """
     language_model = loaded.model

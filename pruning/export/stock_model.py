@@ -1,8 +1,8 @@
 """The masked model as what a stock folder holds: a classifier that pipelines load, or else the language model and why.
 
 ``pipeline("text-classification", folder)`` gives the classes, names and scores of ``load_pruned``, for label words too,
-wherever a class of the model's type can compute the head (:mod:`pruning.export.sequence_classifier`); that is tried on a few
-rows before it is believed. Called by :mod:`pruning.export.huggingface`.
+wherever a class of the model's type can compute the head (:mod:`pruning.export.sequence_classifier`); the result is compared on a
+few rows before it is used. Called by :mod:`pruning.export.huggingface`.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class StockModel:
 
     @property
     def class_name(self) -> str:
-        """Of transformers."""
+        """Name of the transformers class."""
         return type(self.model).__name__
 
     @property
@@ -78,7 +78,7 @@ def class_names(info: MaskInfo) -> tuple[str, ...]:
 
 
 def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
-    """The model that ``load`` gives, with its mask; called again where what became of the first one is of no use."""
+    """The model that ``load`` gives, with its mask; called again where the first one was changed in a way that cannot be used."""
     loaded, info = load()
     misfit = unsupported_by_pooling(("stock",), info.pooling, loaded.model.config.model_type)
     if misfit is not None:

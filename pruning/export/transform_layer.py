@@ -100,7 +100,7 @@ def misfit(model: Any) -> str | None:
         return f"{name} uses one layer's weights for all of its layers, so none can be added that computes its head"
     dense = model.get_submodule(parts.dense)
     if dense.in_features % dense.out_features:
-        return f"the head of {name} is {dense.out_features} wide, its states {dense.in_features}, which is no multiple of it"
+        return f"the head of {name} is {dense.out_features} wide, its states {dense.in_features}, which is not a multiple of it"
     return None
 
 
@@ -122,7 +122,7 @@ def _usual_size(norm: nn.Module, run: Callable[[], object]) -> float:
 
 
 def _widen(layers: nn.ModuleList, parts: Parts, width: int) -> None:
-    """Neurons of the layers that are there filled up with such as do nothing: one width holds for all layers."""
+    """Pad the existing layers with neurons that have no effect: all layers have one width."""
     for layer in layers:
         up, down = layer.get_submodule(parts.up), layer.get_submodule(parts.down)
         _fill(up, up.weight, up.bias, width, up.in_features)  # type: ignore[arg-type]
@@ -130,7 +130,7 @@ def _widen(layers: nn.ModuleList, parts: Parts, width: int) -> None:
 
 
 def _fill(linear: Any, weight: torch.Tensor, bias: torch.Tensor, rows: int | None = None, columns: int | None = None) -> None:
-    """Give a linear these numbers, with zeros behind them up to ``rows`` x ``columns``."""
+    """Set a linear layer's weight and bias, padded with zeros to ``rows`` x ``columns``."""
     rows, columns = rows or len(weight), columns or weight.shape[1]
     grown = torch.zeros(rows, columns)
     grown[: weight.shape[0], : weight.shape[1]] = weight

@@ -1,4 +1,4 @@
-"""Agreement of an export with the dense model, on rows of the task where they are at hand, else on random tokens.
+"""Agreement of an export with the dense model, on rows of the task where they are available, else on random tokens.
 
 Called by :mod:`pruning.export.run`.
 """
@@ -21,12 +21,12 @@ ROWS = 64
 _CLOSE = 0.01
 """Numbers (regression) that differ by less count as the same prediction."""
 _EXACT = 1e-4
-"""What rounding alone may do to a logit of size 1; measured on BERT-base: 1e-5."""
+"""Largest effect of rounding on a logit of size 1; measured on BERT-base: 1e-5."""
 
 
 @dataclass(frozen=True)
 class ComparisonRows:
-    """What is compared on."""
+    """Rows on which an export is compared."""
 
     encoded: EncodedRows
     source: Literal["validation", "random"]
@@ -34,12 +34,12 @@ class ComparisonRows:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two models on the same rows."""
+    """Agreement of two models on the same rows."""
 
     equal: float
     max_difference: float
     largest: float
-    """Largest logit of the first model, to judge the difference by."""
+    """Largest logit of the first model, the scale of the difference."""
 
     @property
     def exact(self) -> bool:
@@ -87,12 +87,12 @@ def compare(before: PrunedModel, after: PrunedModel, rows: ComparisonRows) -> Ag
     ours = compute_logits(before.head, rows.encoded, before.device)
     theirs = compute_logits(after.head, rows.encoded, after.device)
     if not all(np.isfinite(logits).all() for logits in theirs):
-        raise PermanentError("the export gives logits that are no numbers", code="export_wrong", param="exports")
+        raise PermanentError("the export gives logits that are not numbers", code="export_wrong", param="exports")
     return agreement_of(ours, theirs, before.info.kind)
 
 
 def agreement_of(ours: list[npt.NDArray[np.float32]], theirs: list[npt.NDArray[np.float32]], kind: str) -> Agreement:
-    """Of the logits of two models on the same rows."""
+    """Agreement of the logits of two models on the same rows."""
     same = [_same(a, b, kind) for a, b in zip(ours, theirs, strict=True)]
     return Agreement(
         equal=sum(same) / len(same),

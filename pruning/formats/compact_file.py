@@ -1,6 +1,6 @@
 """``mask.espalier``: masks and metadata of ``mask.safetensors``, entropy-coded for storage and transfer.
 
-``docs/reference/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, checks every
+``docs/reference/mask-format.md`` is the specification, byte by byte. The reader refuses every deviation from it, checks every
 length before it allocates, and compares a digest of the bytes it read and the bits it decoded. Torch-free.
 """
 
@@ -29,7 +29,7 @@ from pruning.masking.bits import pack_msb_first, packed_size
 from pruning.spec.schema import RECORD
 
 MAGIC = b"\x89ESPM\r\n\x1a"
-"""Neither text nor any known format; line ends show whether a transfer mangled them, as in PNG."""
+"""Magic bytes: neither text nor any known format; their line ends detect a transfer that changed line ends, as in PNG."""
 MEDIA_TYPE = "application/vnd.espalier.mask"
 MAX_METADATA = 1 << 22
 MAX_MATRICES = 1 << 14
@@ -70,7 +70,7 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
 
 
 def is_compact(path: Path) -> bool:
-    """Whether a file is of this form, by its first bytes. Raises PermanentError if there is none."""
+    """Whether a file is of this form, by its first bytes. Raises PermanentError if there is no file."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -138,10 +138,10 @@ def _read(path: Path, parse: Callable[[_Source], Result]) -> Result:
 
 def _metadata(source: _Source) -> MaskInfo:
     if source.left < len(MAGIC) or source.take(len(MAGIC)) != MAGIC:
-        raise CorruptFileError("it does not begin as one")
+        raise CorruptFileError("it does not begin with the magic bytes")
     version, size = source.numbers("<II")
     if version != 1:
-        raise CorruptFileError(f"it is of version {version}, and this reader knows version 1 only; update espalier")
+        raise CorruptFileError(f"it is of version {version}, and this reader supports version 1 only; update espalier")
     if size > MAX_METADATA:
         raise CorruptFileError(f"its metadata claim {size} bytes")
     text = source.take(size)

@@ -16,7 +16,7 @@ def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
     """Write the mask in ``source`` to ``target``, in the form its name ends in.
 
     A ``.npy`` file has no metadata: as a source it needs ``like``, a mask of the same model, whose metadata it takes
-    but for the metrics. Raises PermanentError (``mask_invalid``, ``mask_form``).
+    except for the metrics. Raises PermanentError (``mask_invalid``, ``mask_form``).
     """
     if target.suffix not in SUFFIXES:
         raise PermanentError(

@@ -2,7 +2,7 @@
 
 Per masked matrix one uint8 tensor named by its module path: the row-major [out, in] mask, eight weights to a byte, most
 significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON). The
-reader refuses whatever deviates from ``docs/reference/mask-format.md``. Torch-free.
+reader refuses every deviation from ``docs/reference/mask-format.md``. Torch-free.
 """
 
 import json
@@ -35,7 +35,7 @@ class MaskInfo(BaseModel):
     format: Literal["espalier-mask"] = "espalier-mask"
     version: Literal[1] = 1
     base_model: str
-    """Name the job was posted with."""
+    """Model name in the job's request."""
     base_revision: str | None = None
     """Commit on the hub; None for a local folder."""
     base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -54,12 +54,12 @@ class MaskInfo(BaseModel):
     logit_offsets: tuple[float, ...] = ()
     """One for each class, with ``logit_scale``."""
     label_threshold: float | None = Field(None, ge=0, le=1)
-    """Of a multilabel task: the probability from which a label is given, the best one on the validation rows."""
+    """Multilabel task: the probability from which a label is given, the best one on the validation rows."""
     no_answer_threshold: float | None = None
-    """Of a span task whose rows may have no answer: the score difference above which there is none, the best one for F1 on the
-    validation rows."""
+    """Span task whose rows may have no answer: the score difference above which the answer is "no answer", the best one for F1 on
+    the validation rows."""
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
-    """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
+    """SHA-256 of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
     template: str | None = None
     """Text around the texts of a row with the mask at which the label word is read (:mod:`pruning.spec.templates`); None where the
     row has its texts alone, and the word is read at the first token, or a decoder's at the last."""
@@ -95,7 +95,7 @@ class MaskInfo(BaseModel):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of every class id: its name, or its first label word where the task names no classes."""
+        """Name of every class id, or its first label word where the task names no classes."""
         return self.spec.task_info.labels or first_words(self.label_words)
 
     @property

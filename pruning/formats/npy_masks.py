@@ -29,7 +29,7 @@ _MAX_HEADER = 1024
 def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
     """Masks by module path, from a file of the reference and the shapes of the model it was made for.
 
-    Raises PermanentError (``mask_invalid``) if it is no such file or holds another number of bits.
+    Raises PermanentError (``mask_invalid``) if it is not such a file or holds another number of bits.
     """
     names = _in_file_order(shapes)
     total = sum(rows * columns for rows, columns in shapes.values())
@@ -66,9 +66,9 @@ def _read_packed(path: Path, wanted: int) -> npt.NDArray[np.uint8]:
         size = int.from_bytes(preamble[1], "little") if preamble else _MAX_HEADER + 1
         header = _HEADER.fullmatch(file.read(size)) if size <= _MAX_HEADER else None
         if header is None:
-            raise CorruptFileError("it is no .npy file of bytes in one dimension")
+            raise CorruptFileError("it is not a .npy file of bytes in one dimension")
         if int(header[1]) != wanted:
             raise CorruptFileError(f"it holds {int(header[1])} bytes, and the masks of this model take {wanted}")
         if os.fstat(file.fileno()).st_size != 10 + size + wanted:
-            raise CorruptFileError("it is cut short, or longer than it says")
+            raise CorruptFileError("it is cut short, or longer than its header says")
         return np.frombuffer(file.read(wanted), np.uint8)

@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as fault:
         raise PermanentError(
-            f"this mask belongs to a method that trained weights, and {path.name} beside it cannot be read ({fault}); "
+            f"this mask belongs to a method that trained weights, and {path.name} in the same folder cannot be read ({fault}); "
             "download both artifacts of the job into one folder",
             code="weights_invalid",
             param="mask",
@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def load_into(stored: Mapping[str, torch.Tensor], model: nn.Module, masks: Mapping[str, torch.Tensor], name_of_file: str) -> None:
-    """Put the tensors of :func:`read`, but for the read-out, into ``model``; weights outside the masks become zero.
+    """Put the tensors of :func:`read`, except for the read-out, into ``model``; weights outside the masks become zero.
 
     Raises PermanentError (``weights_invalid``) if they are of another model.
     """
@@ -75,7 +75,7 @@ def load_into(stored: Mapping[str, torch.Tensor], model: nn.Module, masks: Mappi
 
 
 def foreign(name_of_file: str, reason: object) -> PermanentError:
-    """The refusal of a file that is of another mask or model."""
+    """The error for a file that is of another mask or model."""
     return PermanentError(f"{name_of_file} does not belong to this mask and model: {reason}", code="weights_invalid", param="mask")
 
 

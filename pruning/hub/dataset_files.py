@@ -1,6 +1,6 @@
 """Choice of a hub data set's files for one configuration and split, among the files of a commit.
 
-A stranger wrote the card and its patterns. They are compared with the names of the repository's own files and with nothing else:
+The card and its patterns are untrusted. They are compared with the names of the repository's own files and with nothing else:
 no pattern reaches a local path or a URL. Without patterns, folders are configurations and names say the split, as the hub has it.
 Called by :mod:`pruning.hub.datasets`.
 """
@@ -141,7 +141,7 @@ def _split_of(name: str) -> str:
 
 
 def _keyword(split: str) -> str | None:
-    """The usual name of a split that is called something like it: ``train`` for ``my_train_rows``."""
+    """The usual name of a split whose name contains it: ``train`` for ``my_train_rows``."""
     words = {_KEYWORDS[word] for word in re.split(r"[^a-z]+", split.lower()) if word in _KEYWORDS}
     return words.pop() if len(words) == 1 else None
 
@@ -154,7 +154,7 @@ def _matcher(pattern: str) -> re.Pattern[str]:
     """A pattern of paths in the repository: ``*`` and ``?`` within a folder, ``**`` across folders."""
     out, i = "", 0
     pattern = pattern.removeprefix("./")
-    if pattern.count("*") > _MAX_WILDCARDS:  # a stranger's pattern could take hours to compare
+    if pattern.count("*") > _MAX_WILDCARDS:  # an untrusted pattern could take hours to compare
         return re.compile(re.escape(pattern))
     while i < len(pattern):
         if pattern.startswith("**/", i):

@@ -1,7 +1,7 @@
 """Download of data sets from the Hugging Face hub: the data files of one split at one commit, and the class names of its card.
 
-Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder. No loading library is asked:
-it would follow a card's patterns to other places and run what it finds there. The files are read as uploads are; what a card or a
+Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder. No loading library is used:
+it would follow a card's patterns to other places and run code found there. The files are read as uploads are; what a card or a
 Parquet schema says of the columns is decoded by ``datasets``, whose format that is.
 """
 
@@ -23,7 +23,7 @@ class HubSplit:
 
     commit: str
     files: dict[str, Path]
-    """By their names in the repository, in order."""
+    """Files by their names in the repository, in order."""
     class_names: dict[str, tuple[str, ...]]
     """Names of class ids, by column, where the data set's card has them."""
 
@@ -75,5 +75,5 @@ def class_names_of(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Names of class ids by column, of those ``datasets.Features`` that have them."""
     from datasets import ClassLabel
 
-    plain = {name: getattr(kind, "feature", kind) for name, kind in features.items()}  # of a list, what its entries are
+    plain = {name: getattr(kind, "feature", kind) for name, kind in features.items()}  # for a list, the feature of its entries
     return {name: tuple(map(str, kind.names)) for name, kind in plain.items() if isinstance(kind, ClassLabel) and kind.names}

@@ -14,7 +14,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from pruning.errors import PermanentError, TemporaryError
 
 _MARGIN = 256 * 1024**2
-"""Bytes left free for checkpoints and for what else writes to the disk."""
+"""Bytes left free for checkpoints and for other writers to the disk."""
 
 
 def require_room(name: str, commit: str | None, files: Iterable[Any], patterns: Iterable[str], limit: int | None) -> None:

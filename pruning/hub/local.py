@@ -48,7 +48,7 @@ def model_folders(directory: Path | None) -> list[tuple[str, Path]]:
 
 
 def similar_name(directory: Path | None, name: str) -> str | None:
-    """The folder under ``directory`` that ``name`` may have been meant for; None where none is like it."""
+    """The folder under ``directory`` whose name is closest to ``name``; None where none is similar."""
     found = difflib.get_close_matches(name, folder_names(directory), n=1, cutoff=0.75)
     return found[0] if found else None
 
@@ -63,7 +63,7 @@ def is_one_slip(name: str, meant: str) -> bool:
 
 
 def did_you_mean(directory: Path | None, name: str) -> str:
-    """A sentence's end that names a folder like ``name``; empty where none is."""
+    """Suggestion of a folder with a name similar to ``name``, to append to a message; empty where there is none."""
     meant = similar_name(directory, name)
     return "" if meant is None else f'; did you mean "{meant}"?'
 

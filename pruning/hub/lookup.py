@@ -1,6 +1,6 @@
 """Lookup of a model on the hub, with the names of its files: within two seconds or not at all, and without the hub's client.
 
-Called by the API for a name that looks like a slip of a local one, before the job is accepted. Torch-free.
+Called by the API for a name that is close to a local one, before the job is accepted. Torch-free.
 """
 
 import json
@@ -24,7 +24,7 @@ _MOST_BYTES = 4 * 1024**2
 
 @dataclass(frozen=True)
 class HubModel:
-    """What the hub says of a model before anything of it is downloaded."""
+    """The hub's metadata of a model, read before anything is downloaded."""
 
     files: frozenset[str]
     config: dict[str, Any]
@@ -35,7 +35,7 @@ Answer = HubModel | Literal[False] | None
 
 
 def find_on_hub(name: str, revision: str | None = None, seconds: float = SECONDS) -> Answer:
-    """A public model of the hub; False where there is none, None where the hub does not say so within ``seconds``."""
+    """A public model of the hub; False where there is none, None where the hub does not answer within ``seconds``."""
     answers: list[Answer] = []
     # a thread, for the resolution of the hub's name has no time limit of its own
     thread = threading.Thread(target=lambda: answers.append(_ask(name, revision, seconds)), name="hub-lookup", daemon=True)
@@ -58,5 +58,5 @@ def _ask(name: str, revision: str | None, seconds: float) -> Answer:
             return HubModel(files, config if isinstance(config, dict) else {})
     except urllib.error.HTTPError as answer:
         return False if answer.code in _ABSENT else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, HTTPException):  # no hub's answer
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, HTTPException):  # no response of a hub
         return None

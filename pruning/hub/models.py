@@ -1,8 +1,8 @@
 """Download of models from the Hugging Face hub: revisions pinned to a commit, hub errors as PermanentError or TemporaryError.
 
 Called by :mod:`pruning.models.loading`; the only file that asks the hub for models. A revision becomes a commit before anything
-is downloaded, so a branch that moves meanwhile cannot mix two states. Where the hub is out of reach, a copy in its cache serves
-if there is one, and :class:`ModelFolder` says so.
+is downloaded, so a branch that moves meanwhile cannot mix two states. Where the hub is unreachable, a copy in its cache is used if
+there is one, and :class:`ModelFolder` records it.
 """
 
 import errno
@@ -49,13 +49,13 @@ PROGRESS_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder on this machine with a model's files, and the commit it is of."""
+    """A folder on this machine with a model's files, and their commit."""
 
     path: Path
     revision: str | None
     """Commit on the hub; None for a folder that is not from the hub."""
     notice: str = ""
-    """Message for the run's log about where the files came from; empty when there is nothing to say."""
+    """Message for the run's log about where the files came from; empty when there is none."""
 
 
 def download_model(
@@ -68,10 +68,10 @@ def download_model(
 ) -> ModelFolder:
     """Download one commit of a hub model, or find it in the cache; ``on_progress`` is called with lines such as ``12 of 440 MB``.
 
-    Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no room. ``check`` may refuse the model
-    by a folder with its configuration and tokenizer and by the names of all its files, before its weights are downloaded.
-    Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
-    ``model_too_large``, those of ``check``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
+    Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no space. ``check`` may refuse the
+    model by a folder with its configuration and tokenizer and by the names of all its files, before its weights are downloaded.
+    Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``, ``model_too_large``,
+    those of ``check``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
     """
     try:
         with hub_errors("model", name, revision):
@@ -97,10 +97,10 @@ def download_model(
 
 @contextmanager
 def hub_errors(kind: str, name: str, revision: str | None = None) -> Iterator[None]:
-    """Requests to the hub in a block: whatever the hub's client raises becomes an error of this package.
+    """Requests to the hub in a block: every exception of the hub's client becomes an error of this
 
-    Not its own classes alone: an answer that is no hub's (the page of a proxy, cut JSON, a wrong redirect) leads it to ValueError,
-    TypeError and others.
+    package. Not its own classes alone: a response that is not the hub's (the page of a proxy, truncated JSON, a wrong redirect)
+    makes it raise ValueError, TypeError and others.
     """
     try:
         yield
@@ -143,7 +143,7 @@ def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | N
     if isinstance(fault, HfHubHTTPError) and _is_final(fault.response.status_code):
         said = (fault.server_message or f"HTTP status {fault.response.status_code}").strip().split("\n")[0][:300]
         return PermanentError(
-            f"the hub refuses {kind} {name!r} ({fault.response.status_code}): {said}; look at its page, or choose another",
+            f"the hub refuses {kind} {name!r} ({fault.response.status_code}): {said}; check its page, or choose another",
             code="hub_refused",
             param=param,
         )
@@ -158,7 +158,7 @@ def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | N
 
 
 def _is_final(status: int) -> bool:
-    """Whether the same request is refused again: the client's fault, and none of those that pass."""
+    """Whether the same request would be refused again: a client error, and not a transient one."""
     passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing
 

@@ -28,7 +28,7 @@ from pruning.sources import Sources
 from pruning.spec.tasks import Task
 
 _REPORT_SECONDS = 60.0
-"""Between two reports of how far an evaluation is; a supervisor takes a program for hung that says nothing for long."""
+"""Seconds between two progress reports; a supervisor takes a program without output for hung."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ VALIDATION_ROWS = EvaluationRows()
 
 @dataclass(frozen=True)
 class MaskEvaluation:
-    """What the masked model predicts on some rows, and how well."""
+    """Predictions of the masked model on some rows, and their metrics."""
 
     task: Task
     splits: list[Split]
@@ -82,7 +82,7 @@ class MaskEvaluation:
 
     @property
     def rows(self) -> int:
-        """Of all splits."""
+        """Rows of all splits."""
         return sum(len(split.rows.labels) for split in self.splits)
 
 
@@ -93,7 +93,7 @@ def evaluate_mask(pruned: PrunedModel, sources: Sources, chosen: EvaluationRows 
 
 
 def evaluate_rows(pruned: PrunedModel, task: Task, rows: list[Rows], emit: EventSink = lambda _: None) -> MaskEvaluation:
-    """Evaluate on rows that were loaded, and say how far it is about every minute."""
+    """Evaluate on loaded rows, with a progress report about every minute."""
     spec, info = pruned.info.spec, pruned.info
     splits = [Split(*encode_fitting(each, task, pruned.tokenizer, info.max_length, spec.stride)) for each in rows]
     report = _minutely(emit)
@@ -104,7 +104,7 @@ def evaluate_rows(pruned: PrunedModel, task: Task, rows: list[Rows], emit: Event
 def run_evaluation(
     mask: Path, chosen: EvaluationRows, sources: Sources, emit: EventSink, *, model: Path | None = None, dense: bool = False
 ) -> tuple[MaskEvaluation, dict[str, Any]]:
-    """Evaluate a mask, with ``dense`` its base without the mask as well; what was found, and the result as JSON.
+    """Evaluate a mask, with ``dense`` its base without the mask as well; the evaluations, and the result as JSON.
 
     The result has ``final`` and ``before`` (of the dense model, or None) by metric, ``primary_metric``, ``rows``, ``splits``,
     ``dataset``, ``config``, ``remaining`` and ``seconds``. Computes on a GPU where there is one. Raises PermanentError,

@@ -49,7 +49,7 @@ class _Entry:
     bits: dict[str, npt.NDArray[np.uint8]]
     """Module path → packed mask."""
     stored: dict[str, torch.Tensor] | None
-    """What its method trained in addition to the mask."""
+    """Tensors that its method trained in addition to the mask."""
 
     @property
     def bytes(self) -> int:
@@ -118,7 +118,7 @@ class MaskBank:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the masks in the bank."""
+        """Names of the masks in the bank."""
         return tuple(self._entries)
 
     @property
@@ -149,7 +149,7 @@ class MaskBank:
 
     @contextmanager
     def using(self, name: str) -> Iterator[PrunedModel]:
-        """The model of a task; other threads wait until the block is left, after which it must not be used any more.
+        """The model of a task; other threads wait until the block is left, after which it must not be used.
 
         Raises KeyError for a name that was not added.
         """
@@ -158,18 +158,18 @@ class MaskBank:
                 raise KeyError(f"there is no mask {name!r} in this bank; it has {', '.join(self._entries) or 'none'}")
             entry = self._entries[name]
             if self._used is None or self._used[0] is not entry:
-                self._used = None  # should the switch fail, the state of the base is undefined
+                self._used = None  # if the switch fails, the state of the base is undefined
                 assert self._base is not None  # noqa: S101 - for the type checker; there is an entry
                 self._used = entry, self._base.apply(entry)
             yield self._used[1]
 
     def predict(self, name: str, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Any]:
-        """As :meth:`pruning.inference.pruned_model.PrunedModel.predict` of the mask ``name``, to the last bit."""
+        """Predictions of the mask ``name``, equal to the last bit to :meth:`pruning.inference.pruned_model.PrunedModel.predict`."""
         with self.using(name) as pruned:
             return pruned.predict(texts, pairs)
 
     def predictions(self, name: str, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Prediction]:
-        """As :meth:`pruning.inference.pruned_model.PrunedModel.predictions` of the mask ``name``."""
+        """Predictions of the mask ``name``, as by :meth:`pruning.inference.pruned_model.PrunedModel.predictions`."""
         with self.using(name) as pruned:
             return pruned.predictions(texts, pairs)
 

@@ -27,8 +27,8 @@ def load_masked_base(
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
     ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
-    ``weights.safetensors`` beside the mask. Raises PermanentError (``mask_invalid``, ``base_mismatch``, ``weights_missing``, …)
-    or TemporaryError.
+    ``weights.safetensors`` in the mask's folder. Raises PermanentError (``mask_invalid``, ``base_mismatch``, ``weights_missing``,
+    …) or TemporaryError.
     """
     path = Path(mask)
     masks, info = compact_file.read_either(path)
@@ -64,7 +64,7 @@ def apply_trained(
     info: mask_file.MaskInfo,
     name_of_file: str,
 ) -> LoadedModel:
-    """Put what a run trained besides its mask into the model, in place; the same with the read-out that it trained, if it did.
+    """Load what a run trained in addition to its mask into the model, in place, the trained read-out included.
 
     Raises PermanentError (``weights_invalid``) if it is of another mask or model.
     """
@@ -80,7 +80,7 @@ def _readout(
     if weight is None and bias is None:
         return None
     if weight is None or info.head not in WORD_HEADS:
-        raise trained_weights.foreign(name_of_file, "a read-out is rows of label words, and biases alone are none")
+        raise trained_weights.foreign(name_of_file, "a read-out is rows of label words, and biases alone are not one")
     embedding: torch.nn.Linear = loaded.model.get_output_embeddings()
     classes = len(info.label_ids)
     shapes = (weight.shape, None if bias is None else bias.shape)
@@ -91,7 +91,7 @@ def _readout(
 
 
 def head_family(head: str) -> str:
-    """Heads that one loaded base serves: ``words`` of the language model, or each of the classifiers by itself."""
+    """Heads that one loaded base serves: ``words`` of the language model, or one per classifier."""
     return "words" if head in WORD_HEADS else head
 
 
@@ -138,7 +138,7 @@ def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
 
 
 def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:
-    """The file of what a method trained beside its mask, whose digest is the one in the mask.
+    """The file of the weights that a method trained in addition to its mask; its digest must be the one in the mask.
 
     Raises PermanentError (``weights_missing``, ``weights_invalid``).
     """
@@ -152,8 +152,6 @@ def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path
         )
     if file_sha256(path) != info.weights_sha256:
         raise PermanentError(
-            f"{path.name} is not the one this mask belongs to; download both from the same job",
-            code="weights_invalid",
-            param="mask",
+            f"{path.name} does not belong to this mask; download both from the same job", code="weights_invalid", param="mask"
         )
     return path

@@ -37,7 +37,7 @@ class ModelCache:
         """Key of a mask's content → its bank; the most recently used last, as in the banks."""
 
     def respond(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The response to one request; a failure is a response, too."""
+        """The response to one request; failures are responses, too."""
         try:
             bank = self._bank(request["key"], Path(request["mask"]), request.get("weights"), request.get("model"))
             found = bank.predictions(request["key"], request["texts"], request.get("pairs"))
@@ -48,7 +48,7 @@ class ModelCache:
             traceback.print_exc()
             if isinstance(fault, MemoryError) or "allocate memory" in str(fault):
                 self._clear()
-                return _error("temporary", "out_of_memory", "the predictions need more memory than they may have")
+                return _error("temporary", "out_of_memory", "the predictions need more memory than the limit allows")
             return _error("permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}")
         return {"predictions": [_as_json(prediction) for prediction in found]}
 
@@ -89,7 +89,7 @@ def _bank_key(info: MaskInfo) -> _BankKey:
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
-    """Without the least probable of many classes: 64 texts of 5000 classes would be 10 MB."""
+    """The prediction without the least probable of many classes: 64 texts of 5000 classes would be 10 MB."""
     values = prediction.probabilities
     if values is None or len(values) <= MAX_PROBABILITIES:
         return asdict(prediction)

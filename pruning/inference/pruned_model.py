@@ -30,7 +30,7 @@ Texts = str | Sequence[str] | Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for one text or pair of texts."""
+    """Prediction for one text or pair of texts."""
 
     value: Any
     """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels, for token
@@ -38,13 +38,13 @@ class Prediction:
     label: str | None
     """Name of the class; None where there are no classes."""
     probabilities: dict[str, float] | None
-    """Of each class, by name: the softmax of the logits (multilabel: their sigmoids), which is no calibrated confidence."""
+    """Probability of each class, by name: the softmax of the logits (multilabel: their sigmoids); not calibrated."""
     labels: list[str] | None = None
     """Names of the labels of a multilabel task whose probability is at least the mask's threshold; None for other tasks."""
     words: list[str] | None = None
-    """Of token classification: the words, which a text is cut into at blanks; None for other tasks."""
+    """Token classification: the words, into which a text is cut at blanks; None for other tasks."""
     entities: list[dict[str, Any]] | None = None
-    """Of token classification: ``type``, ``start`` and ``end`` (positions of words, the end not included) and ``text`` of each."""
+    """Token classification: ``type``, ``start`` and ``end`` (positions of words, the end not included) and ``text`` of each."""
 
 
 class PrunedModel:
@@ -58,7 +58,7 @@ class PrunedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and where the inputs must be."""
+        """Device of the weights, on which the inputs must be."""
         weights = next(self.head.parameters(), None)
         return torch.device("cpu") if weights is None else weights.device
 
@@ -69,8 +69,8 @@ class PrunedModel:
 
     @property
     def threshold(self) -> float:
-        """As found on the validation rows: of a multilabel task the probability from which a label is given, of questions that may
-        have no answer the score difference above which they have none."""
+        """Threshold found on the validation rows: for a multilabel task the probability from which a label is given, for questions
+        that may have no answer the score difference above which they have none."""
         span = self._task.kind == "span"
         stored = self.info.no_answer_threshold if span else self.info.label_threshold
         default = squad_v2.DEFAULT_THRESHOLD if span else multilabel.DEFAULT_THRESHOLD
@@ -79,8 +79,8 @@ class PrunedModel:
     def logits(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Logits [N, C] of N texts, or of N text pairs; for classification and regression.
 
-        Here and in the other methods one ``str`` is one text. Raises TypeError for what is no text, ValueError for pairs where
-        the task reads one text, or too few.
+        Here and in the other methods one ``str`` is one text. Raises TypeError for values that are not texts, ValueError for pairs
+        where the task reads one text, or too few.
         """
         return np.stack(compute_logits(self.head, self._split(texts, pairs).encoded, self.device))
 
@@ -94,7 +94,7 @@ class PrunedModel:
         return self._predict(self._split(texts, pairs))
 
     def predictions(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Prediction]:
-        """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
+        """Prediction for each text, with the class's name and the probability of every class."""
         texts = self._listed(texts)
         if not texts:
             return []
@@ -185,7 +185,8 @@ def tag_predictions(tags: Sequence[list[str]], words: Sequence[list[str]]) -> li
 
 
 def list_of_texts(texts: str | Sequence[str], name: str = "texts") -> list[str]:
-    """Texts to predict on as a list: one ``str`` is one text, not its letters. Raises TypeError that names what is none."""
+    """Texts to predict on as a list: one ``str`` is one text, not its letters. Raises TypeError that names the value that is not a
+    text."""
     if isinstance(texts, str):
         return [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping, Set)):

@@ -29,7 +29,7 @@ def by_mass(sizes: Sequence[int], masses: Sequence[float], remaining: float, sur
 
 
 def by_mass_within(sizes: Sequence[int], masses: Sequence[float], budget: int) -> list[int]:
-    """The same with a given number of ones, at most Σn; surplus is redistributed."""
+    """SMP-S with a given number of ones, at most Σn; surplus is redistributed."""
     return _rounded(_water_filled(sizes, masses, budget), sizes, budget)
 
 

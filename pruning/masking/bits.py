@@ -25,7 +25,7 @@ def packed_size(weights: int) -> int:
 
 
 def pack_msb_first(mask: Bools, axis: int | None = None) -> Bytes:
-    """uint8 [ceil(weights / 8)], or with ``axis`` 1 each row by itself, [rows, ceil(columns / 8)]."""
+    """uint8 [ceil(weights / 8)], or with ``axis`` 1 each row separately, [rows, ceil(columns / 8)]."""
     return np.packbits(mask, axis=axis)
 
 
@@ -60,7 +60,7 @@ def unpack_tensor_lsb_first(packed: "torch.Tensor", shape: "torch.Size") -> "tor
 
 
 def count_ones(packed: "torch.Tensor") -> int:
-    """Weights that a packed mask keeps, in either bit order; the host waits for the answer of a GPU."""
+    """Weights that a packed mask keeps, in either bit order; with a GPU the host waits for the result."""
     if packed.device.type == "cpu":
         return int(np.bitwise_count(packed.numpy()).sum())
     return int(_bits_of_bytes(packed).sum())

@@ -28,7 +28,7 @@ _NEAR = 3
 
 @dataclass(frozen=True)
 class LayerSparsity:
-    """The matrices with a sparsity of their own, and the one over all that the others make up for."""
+    """The matrices with a sparsity of their own, and the overall sparsity, for which the others compensate."""
 
     overall: float
     """Share of all weights to remove in the end."""
@@ -99,7 +99,7 @@ def layer_sparsity(spec: PruningSpec, shapes: Shapes) -> LayerSparsity | None:
         return None
     pattern_of = match_patterns(spec.sparsity_by, [*shapes])
     by_path = {path: spec.sparsity_by[pattern] for path, pattern in pattern_of.items()}
-    if spec.pattern == "2:4":  # the others are 2:4 and can make up for nothing
+    if spec.pattern == "2:4":  # the others are 2:4 and cannot compensate
         dense = sum(_size(shapes[path]) for path, own in by_path.items() if own == 0)
         overall = spec.sparsity * (1 - dense / sum(map(_size, shapes.values())))
         return LayerSparsity(overall, by_path, pattern_of)
@@ -130,8 +130,8 @@ def match_patterns(patterns: Mapping[str, float], paths: Sequence[str]) -> dict[
             if len(matches[other]) == len(matched) and patterns[other] != patterns[pattern]:
                 raise PermanentError(
                     f"{path} is matched by {quoted(other)} ({patterns[other]:g}) and by {quoted(pattern)} "
-                    f"({patterns[pattern]:g}), {len(matched)} matrices each, so neither is closer; name the matrix by itself, "
-                    "or narrow one of the two",
+                    f"({patterns[pattern]:g}), {len(matched)} matrices each, so neither is closer; name the matrix by its "
+                    "full path, or narrow one of the two",
                     code="sparsity_by_ambiguous",
                     param="sparsity_by",
                 )
@@ -158,7 +158,7 @@ def matched_rows(spec: PruningSpec, shapes: Shapes) -> Iterator[tuple[str | None
 
 
 def _require_reachable(own: LayerSparsity, spec: PruningSpec, shapes: Shapes, by: CountedBy) -> None:
-    """Refuse what would leave the others a density below 0 or above 1, but for rounding."""
+    """Refuse what would leave the others a density below 0 or above 1, except for rounding."""
     named = {path: _count(shapes[path], own.remaining(path, spec.remaining), by) for path in own.by_path}
     others = sum(_size(shape) for path, shape in shapes.items() if path not in named)
     total, asked, kept = (sum(map(_size, shapes.values())), scheduled_count(shapes, spec.remaining, by), sum(named.values()))
@@ -170,7 +170,7 @@ def _require_reachable(own: LayerSparsity, spec: PruningSpec, shapes: Shapes, by
         reason = f"every matrix is matched by sparsity_by, and together they keep {kept:,}"
         remedy = f"set sparsity to {round(1 - kept / total, 12):.12g}, or match fewer matrices"
     elif asked < kept:
-        reason = f"the {len(named)} matrices matched by sparsity_by keep {kept:,} by themselves"
+        reason = f"the {len(named)} matrices matched by sparsity_by alone keep {kept:,}"
         remedy = f"set sparsity to at most {math.floor(1e6 * (1 - kept / total)) / 1e6:g}, or raise those of sparsity_by"
     else:
         reason = (

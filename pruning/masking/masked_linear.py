@@ -37,7 +37,7 @@ class ScoreMass:
 class MaskedLinear(nn.Linear):
     """y = x (W ⊙ M)ᵀ + b.
 
-    ``base`` is W (frozen, but for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
+    ``base`` is W (frozen, except for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
     ``mask`` is M (bool, all ones at first), each of shape [out, in]. ``weight`` is the tensor with a gradient, that of W ⊙ M;
     with the compiled CPU kernels its values are W itself, otherwise W ⊙ M, possibly rounded to bf16: read ``masked_weight``.
     """
@@ -128,7 +128,7 @@ class MaskedLinear(nn.Linear):
         self.set_mask(top_k_mask(self.scores if values is None else values, k, self.threshold))
 
     def set_mask(self, mask: torch.Tensor) -> None:
-        """Take ``mask`` (bool, [out, in]) and make the masked weight anew."""
+        """Set ``mask`` (bool, [out, in]) and recompute the masked weight."""
         self._mask, self._packed, self._gates = mask, None, None
         self._multiply(mask)
 

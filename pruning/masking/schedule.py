@@ -61,7 +61,7 @@ class Schedule:
 
     def remaining(self, step: int) -> float:
         """v_t = v_F + (v_0 - v_F)(1 - x)^3: the ramp of Zhu & Gupta (arXiv 1710.01878, eq. 1), s_f + (s_i - s_f)(1 - x)^3, whose
-        initial sparsity s_i is 0 here but for a run that starts from a mask."""
+        initial sparsity s_i is 0 here except for a run that starts from a mask."""
         decay = self.sparsity_ramp.decay(step)
         if decay == 1.0:  # v_F + (v_0 - v_F) may round to another number, and its counts then to a weight less
             return self.remaining_initial
@@ -84,5 +84,5 @@ class Schedule:
         return self.learning_rate_initial * math.sqrt(self.total_steps / 3)
 
     def learning_rate_share(self, step: int) -> float:
-        """The same fall, from 1 to 0, for what is trained in addition to scores."""
+        """The linear decay of the learning rate, from 1 to 0, for what is trained in addition to scores."""
         return (self.total_steps - step) / self.total_steps

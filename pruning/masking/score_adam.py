@@ -34,7 +34,7 @@ class UpdateStats:
     grad_norms: list[float]
     """L2 norm of dL/dS of each matrix, before clipping."""
     grad_norm: float
-    """Of all of them together."""
+    """L2 norm of the gradients of all matrices together."""
 
 
 class ScoreAdam:

@@ -1,13 +1,13 @@
-"""Signal-to-noise of the scores' gradients: whether a run learns, or its scores only walk at random.
+"""Signal-to-noise of the scores' gradients: whether a run learns, or its scores are only a random walk.
 
 Measured on the loss's part of the gradient, g = dL/d(W ⊙ M) ⊙ W, over windows of WINDOW consecutive updates:
 
     ρ = mean over scores of (Σ g)² / (WINDOW Σ g²)
 
-Gradients that are noise alone give 1/WINDOW = 0.053 whatever their distribution, as long as it is symmetric; gradients that all
-point one way give 1. It is what mean m̂²/v̂ of Adam's moments would be, whose first moment averages over as many updates, but
-without the regulariser: its pull has the same sign at every step, and in a network that has died it is all that is left of the
-gradient, so that Adam's own moments would show it as signal. Updated by :class:`pruning.masking.score_adam.ScoreAdam` and, on a
+Gradients that are noise alone give 1/WINDOW = 0.053 whatever their distribution, as long as it is symmetric; gradients of one
+sign give 1. It is what mean m̂²/v̂ of Adam's moments would be, whose first moment averages over as many updates, but
+without the regulariser: its pull has the same sign at every step, and in a network whose gradients vanish it is all that remains of
+the gradient, so that Adam's own moments would show it as signal. Updated by :class:`pruning.masking.score_adam.ScoreAdam` and, on a
 GPU, by :mod:`pruning.training.gpu_pruner`; read by the backends. Nothing here waits for the device.
 """
 
@@ -24,7 +24,7 @@ NOISE_FLOOR = 1 / WINDOW
 POINTS = 25
 """Measurements of a run, evenly spread, the last one at its end."""
 _SAMPLED = 2**17
-"""Scores of all matrices together that are looked at; every matrix has its share."""
+"""Sampled scores of all matrices together; every matrix has its share."""
 
 
 class SignalMeter:
@@ -69,6 +69,6 @@ class SignalMeter:
         if self._added != WINDOW:
             return None
         sums, squares = torch.cat(self._sums), torch.cat(self._squares)
-        reached = squares > 0  # a score that no gradient reaches says nothing
+        reached = squares > 0  # scores without a gradient are left out
         ratios = torch.where(reached, sums * sums / squares, 0.0)
         return ratios.sum(dtype=torch.float64) / (WINDOW * reached.sum().clamp(min=1))

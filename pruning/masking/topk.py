@@ -47,7 +47,7 @@ def top_k_masks(scores: Sequence[torch.Tensor], k: int, state: ThresholdState) -
         packed = kernels.select([state], [scores], [k])
         return [bits.unpack_tensor_lsb_first(mask, tensor.shape) for mask, tensor in zip(packed, scores, strict=True)]
     flat = [tensor.detach().reshape(-1).numpy() for tensor in scores]
-    if any(np.isnan(part.min(initial=np.inf)) for part in flat):  # no comparison below would notice
+    if any(np.isnan(part.min(initial=np.inf)) for part in flat):  # no comparison below detects it
         raise ValueError("a score is NaN; no ranking exists")
     chosen = _select_warm(flat, k, state)
     if chosen is None:
@@ -104,7 +104,7 @@ def _add_largest(chosen: list[Bools], flat: list[Floats], candidates: list[npt.N
 
 
 def top_k_masks_on_device(scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor]:
-    """The same masks by torch operations alone: nothing is copied to the host, so the host does not wait for a GPU."""
+    """Top-k masks by torch operations alone: nothing is copied to the host, so the host does not wait for a GPU."""
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in scores])
     threshold = torch.topk(flat, k, sorted=True).values[-1]
     above = flat > threshold
@@ -124,8 +124,8 @@ def top_k_of_rows(values: torch.Tensor, k: int, group: int | None = None) -> tor
 
 
 def top_k_in_rows(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Bool mask of the shape of ``values`` [out, in] with ``count`` ones, as many in every row, but for one more in the rows whose
-    next value is the largest; ties as above."""
+    """Bool mask of the shape of ``values`` [out, in] with ``count`` ones, as many in every row, except for one more in the rows
+    whose next value is the largest; ties as above."""
     per_row, more = divmod(count, values.shape[0])
     mask = top_k_of_rows(values, per_row)
     if more:

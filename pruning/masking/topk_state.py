@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass
 class ThresholdState:
-    """What is known of one ranking's threshold. Scores move little between two steps, so the next one is near."""
+    """Known thresholds of one ranking. Scores move little between two steps, so the next one is near."""
 
     threshold: float | None = None
     """The k-th largest score of the last selection; None before the first."""
@@ -18,7 +18,7 @@ class ThresholdState:
     width: float = 0.0
     """How far from the expected threshold the bracket reaches that is counted first."""
     cold_selections: int = 0
-    """How many selections the memory did not help."""
+    """Number of selections that the memory did not speed up."""
 
     @property
     def expected(self) -> float:

@@ -31,12 +31,12 @@ class WeightAdam:
 
     @property
     def trains_masked_weights(self) -> bool:
-        """Whether masked weights are among what moves."""
+        """Whether masked weights are trained."""
         return bool(self._weights)
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step."""
         return self._learning_rate * self.learning_rate_share
 
     def keep_moments_in(self, steps: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:

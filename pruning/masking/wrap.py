@@ -43,7 +43,7 @@ class Matrices:
         return sum(self.sizes)
 
     def uniform_counts(self, remaining: float) -> list[int]:
-        """Ones of each matrix at the same share of each, but for those with a sparsity of their own."""
+        """Ones of each matrix at the same share of each, except for those with a sparsity of their own."""
         if self.own is None:
             return allocation.uniform(self.sizes, remaining)
         return self.own.counts(self.shapes, remaining, "matrix")

@@ -21,7 +21,7 @@ from pruning.spec.templates import Chunk, decoder_error, ends_with_mask, split_t
 from pruning.spec.verbalizer import ClassWords, Pieces
 
 SENTENCEPIECE = {"deberta-v2": "spm.model"}
-"""SentencePiece file that is a tokenizer by itself, by model type."""
+"""SentencePiece file that suffices as a tokenizer, by model type."""
 CLASSIFIERS = ("classifier.", "score.")
 """Prefixes of the last layer of a sequence classifier, in every model type."""
 
@@ -82,7 +82,7 @@ def check_model_folder(path: Path, label_words: Sequence[ClassWords], head: str,
 
 
 def check_template(path: Path, template: str, texts: int, max_length: int) -> None:
-    """Refuse a template that the model cannot read, as far as a look at its type and ``tokenizer.json`` shows.
+    """Refuse a template that the model cannot read, as far as its type and ``tokenizer.json`` show.
 
     Call :func:`check_model_folder` first. Raises PermanentError (``template_unsupported``, ``template_too_long``).
     """
@@ -117,7 +117,7 @@ def check_without_weights(path: Path, files: Collection[str], name: str) -> dict
 
 
 def check_listing(files: Collection[str], config: dict[str, Any], name: str) -> None:
-    """Refuse a hub model by what the hub says of it: the names of its files and an extract of its configuration.
+    """Refuse a hub model by its metadata on the hub: the names of its files and an extract of its configuration.
 
     Raises PermanentError with the codes of :func:`check_without_weights`.
     """
@@ -226,7 +226,7 @@ def _check_tensors(
         raise _model_error(
             "model_weights_incomplete",
             f"the weights of model {name!r} are incomplete: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} "
-            f"({len(missing)} tensors); use a checkpoint that has them, pruning random weights is of no use",
+            f"({len(missing)} tensors); use a checkpoint that has them, pruning random weights is useless",
         )
     for tensor, shape, expected in misshapen_tensors(config, tensors, with_head=with_head):
         raise _model_error(
@@ -253,7 +253,7 @@ def require_rows_for_ids(ids: int, rows: int, name: str) -> None:
 
 
 def has_vocabulary(files: Collection[str]) -> bool:
-    """Whether a model has a tokenizer that transformers reads by itself."""
+    """Whether a model has a tokenizer that transformers reads without help."""
     return any(file in files for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
 
 

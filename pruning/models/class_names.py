@@ -1,7 +1,7 @@
 """Matching of class names between a task and a fine-tuned classifier, the model's own or a teacher's.
 
 Called by the admission check of a model folder and by the trainer, with the same answer. Torch-free. The order of the classes is
-nowhere trusted: two checkpoints for one task rarely agree on it.
+never relied on: two checkpoints for one task rarely agree on it.
 """
 
 import re

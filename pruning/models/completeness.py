@@ -1,7 +1,7 @@
-"""Completeness of a loaded checkpoint: every tensor of the encoder came from the file, and none of them is empty of information.
+"""Completeness of a loaded checkpoint: every tensor of the encoder came from the file, and none of them is all zeros or not finite.
 
-transformers fills what a file lacks with random numbers and only warns. Called by :func:`pruning.models.loading.load_model`; what
-can be told from the headers alone is refused earlier, by :mod:`pruning.models.checks`.
+transformers fills what a file lacks with random numbers and only warns. Called by :func:`pruning.models.loading.load_model`; faults
+visible in the headers alone are refused earlier, by :mod:`pruning.models.checks`.
 """
 
 import re
@@ -16,7 +16,7 @@ from pruning.errors import PermanentError
 from pruning.models.checks import CLASSIFIERS
 
 _LAYER = re.compile(r"\.\d+\.")
-_REMEDY = "use a checkpoint that has them, pruning random weights is of no use"
+_REMEDY = "use a checkpoint that has them, pruning random weights is useless"
 
 
 def require_complete(model: Any, report: dict[str, Any], path: Path, head: str, *, decoder: str, param: str) -> frozenset[str]:
@@ -43,7 +43,7 @@ def require_complete(model: Any, report: dict[str, Any], path: Path, head: str, 
 
 
 def _head_tensors(model: Any, names: Iterable[str]) -> set[str]:
-    """Those outside the encoder. BERT's pooler counts as part of the head, which alone uses it, though it is stored inside."""
+    """Tensors outside the encoder. BERT's pooler counts as part of the head, which alone uses it, though it is stored inside."""
     prefix = f"{model.base_model_prefix}."
     return {name for name in names if not name.startswith(prefix) or name.startswith(f"{prefix}pooler")}
 

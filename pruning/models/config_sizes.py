@@ -83,12 +83,12 @@ _OTHER_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a model."""
+    """Sizes of a model."""
 
     layers: int
     """Repeated layers with weights of their own."""
     inner_layers: int
-    """Of which each of them consists."""
+    """Inner layers of each repeated layer."""
     hidden: int
     heads: int
     attention: int
@@ -100,7 +100,7 @@ class Sizes:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Values that are no whole numbers count as left out; :func:`pruning.models.folder_values.check_config` refuses them."""
+        """Values that are not whole numbers count as left out; :func:`pruning.models.folder_values.check_config` refuses them."""
         model_type = config["model_type"]
         defaults, other = _DEFAULTS[model_type], _OTHER_KEYS.get(model_type, {})
 
@@ -136,8 +136,9 @@ class Sizes:
         return cls(size("layers"), size("inner"), hidden, heads, narrow, letters["V"], _PADDING.get(model_type, 0), letters)
 
     def shape(self, letters: str) -> tuple[int, ...]:
-        """Of a tensor: V words, P positions, T segments, E widths of embeddings, H of states, I of feed-forward parts, Q and K of
-        all queries and keys, D of one head, A heads, B buckets of distances; ``3`` is 3H, and ``2`` is 2I. Of MobileBERT: N inside
-        a bottleneck, U of what values are made from, R of states beyond the embeddings' width, G of three neighbouring embeddings.
+        """Shape of a tensor: V words, P positions, T segments, E widths of embeddings, H of states, I of feed-forward parts, Q and
+        K of all queries and keys, D of one head, A heads, B buckets of distances; ``3`` is 3H, and ``2`` is 2I. Of MobileBERT: N
+        inside a bottleneck, U of what values are made from, R of states beyond the embeddings' width, G of three neighbouring
+        embeddings.
         """
         return tuple(self._letters[letter] for letter in letters)

@@ -100,6 +100,6 @@ def _cpu_kernels_for(x: torch.Tensor) -> CpuKernels | None:
 
 def _draw(x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
     kernels = _cpu_kernels_for(x)
-    if kernels is None:  # switched off between a forward pass and its backward pass
-        raise RuntimeError("the kernels that dropped elements are gone")
+    if kernels is None:  # the kernels were switched off between a forward pass and its backward pass
+        raise RuntimeError("the kernels that dropped elements are no longer available")
     return kernels.dropout(x, seed, p)

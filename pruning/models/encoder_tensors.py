@@ -15,10 +15,10 @@ from pruning.models.config_sizes import Sizes
 
 @dataclass(frozen=True)
 class EncoderTensors:
-    """Of a model type."""
+    """Tensors of a model type."""
 
     prefix: str
-    """Under which a model with a head stores the encoder."""
+    """Prefix under which a model with a head stores the encoder."""
     embedding: str
     fixed: str
     """Names, apart by blanks, each with its shape in the letters of :class:`Sizes`; without ``.weight``, and with ``+b`` where
@@ -27,11 +27,11 @@ class EncoderTensors:
     layers: str
     """Path of the repeated layers with ``{i}``, and ``{j}`` for one of those that make up a layer."""
     head: str = ""
-    """As ``fixed``, of the language-model head, whose names are complete."""
+    """Like ``fixed``, for the language-model head, with complete names."""
     projection: str = ""
-    """As ``fixed``, of a model whose embeddings are of another width than its states."""
+    """Like ``fixed``, for a model whose embeddings are of another width than its states."""
     inner: str = ""
-    """As ``layer``, of feed-forward networks in addition to the first one of each layer, ``ffn.{j}``."""
+    """Like ``layer``, for feed-forward networks in addition to the first one of each layer, ``ffn.{j}``."""
     tied: bool = True
     """Whether the output embedding is the input embedding where the configuration does not say so."""
 
@@ -218,8 +218,8 @@ def encoder_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
 def masked_matrices(config: Mapping[str, Any], tensors: Mapping[str, Shape]) -> dict[str, tuple[int, int]]:
     """Module path → (out, in) of the linear layers inside the repeated layers, which masks apply to, as a mask file names them.
 
-    By names and shapes of the ``tensors`` of a checkpoint: matrices called ``weight`` in layers that the configuration has, but for
-    embeddings. With or without the encoder's prefix in their names.
+    By names and shapes of the ``tensors`` of a checkpoint: matrices called ``weight`` in layers that the configuration has, except
+    for embeddings. With or without the encoder's prefix in their names.
     """
     table, sizes, found = _TABLE[config["model_type"]], Sizes.from_config(config), {}
     layer = re.compile(re.escape(table.layers).replace(r"\{i\}", r"(\d+)").replace(r"\{j\}", r"(\d+)") + r"\.")
@@ -237,7 +237,7 @@ def masked_matrices(config: Mapping[str, Any], tensors: Mapping[str, Shape]) -> 
 
 
 def head_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
-    """The same of the language-model head, without its output embedding."""
+    """Module path → (out, in) of the linear layers of the language-model head, without its output embedding."""
     return _head(_TABLE[config["model_type"]], config)
 
 

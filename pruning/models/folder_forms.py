@@ -1,7 +1,7 @@
-"""Folders that look like models and are none that can be pruned: adapters, quantized weights, sentence-transformers' own form.
+"""Model folders that cannot be pruned: adapters, quantized weights, sentence-transformers' layout.
 
-Told from the names of the files and from ``config.json`` alone, so that a model on the hub is refused before its weights are
-downloaded. Called by :mod:`pruning.models.checks`, first, so that the answer is what to do and not which file is missing.
+Recognised by the names of the files and by ``config.json`` alone, so that a model on the hub is refused before its weights are
+downloaded. Called by :mod:`pruning.models.checks`, first, so that the message names the remedy and not a missing file.
 Torch-free.
 """
 

@@ -35,7 +35,7 @@ WORD_HEADS = ("label-words", "span")
 
 
 class LabelWordHead(nn.Module):
-    """A language model turned classifier, regressor (one label word) or span finder (two: start and end).
+    """A language model used as classifier, regressor (one label word) or span finder (two: start and end).
 
     ``forward`` takes ``input_ids`` and ``attention_mask`` [B, S] (and ``token_type_ids`` where the model has them) and
     returns logits [B, C] in the order of ``label_ids``, or [B, S, C] at every position; calibrated, where :meth:`calibrate` was

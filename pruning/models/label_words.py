@@ -1,9 +1,9 @@
 """Label words as tokens of a model's tokenizer: the check of a model folder, and the token ids for a head.
 
 A class is scored by the logits of its label words (:mod:`pruning.models.heads`), so each word must be one known token, or where the
-spec allows it several (:mod:`pruning.spec.verbalizer`), and no two words the same. The API asks with the ``tokenizers`` library
-before a job is accepted, without loading transformers; the trainer asks the tokenizer that it has loaded, which may be one without
-a ``tokenizer.json``. Both by :func:`resolve_words`. Torch-free.
+spec allows it several (:mod:`pruning.spec.verbalizer`), and no two words the same. The API checks with the ``tokenizers`` library
+before a job is accepted, without loading transformers; the trainer checks with the tokenizer that it has loaded, which may be one
+without a ``tokenizer.json``. Both by :func:`resolve_words`. Torch-free.
 """
 
 import json
@@ -36,7 +36,7 @@ _WANTED: dict[Pieces, str] = {"refuse": "a single token", "mean": "known tokens"
 
 @dataclass(frozen=True)
 class WordRules:
-    """What a run allows of its label words."""
+    """Rules for the label words of a run."""
 
     pieces: Pieces = "refuse"
     """``label_word_pieces`` of its spec."""
@@ -99,7 +99,7 @@ def _same_tokens(before: tuple[int, str], here: tuple[int, str], param: str) -> 
     consequence = (
         "so one would count twice; leave one out"
         if before[0] == here[0]
-        else "so two classes could not be told apart; use another word"
+        else "so the two classes could not be distinguished; use another word"
     )
     return PermanentError(
         f"label words {before[1]!r} and {here[1]!r} are the same token of the model's tokenizer, or the same pieces, {consequence}",
@@ -115,8 +115,8 @@ def _require_different(found: Sequence[ClassTokens]) -> None:
         first = seen.setdefault(frozenset(token_shares(tokens).items()), index)
         if first != index:
             raise PermanentError(
-                f"the words of class {index} have the same tokens as those of class {first}, so the two could not be told apart; "
-                "use other words",
+                f"the words of class {index} have the same tokens as those of class {first}, so the two could not be "
+                "distinguished; use other words",
                 code="label_words_collide",
                 param=f"label_words.{index}",
             )
@@ -209,12 +209,12 @@ def _lowercases(folder: Path) -> bool | None:
 
 @contextmanager
 def _library_errors(file: str) -> Iterator[None]:
-    """Whatever the library raises for what it finds in ``file`` becomes ``tokenizer_invalid``, a panic of its Rust code too."""
+    """Convert every exception of the library about ``file`` to ``tokenizer_invalid``, a panic of its Rust code too."""
     try:
         yield
     except PermanentError:
         raise
-    except BaseException as fault:  # a panic is no Exception, and the library raises nothing more specific
+    except BaseException as fault:  # a panic is not an Exception, and the library raises nothing more specific
         if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
             raise
         message = f"{file} cannot be read: {fault}"

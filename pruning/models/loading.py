@@ -113,7 +113,7 @@ def locate_model(
 
 
 def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> ModelFolder:
-    """:func:`locate_model`, with events that say where the model comes from. Raises PermanentError, TemporaryError."""
+    """:func:`locate_model`, with events about the source of the model. Raises PermanentError, TemporaryError."""
     local = (find_folder(sources.uploads_dir, name) or find_folder(sources.models_dir, name)) is not None
 
     def emit_phase(phase: Phase, message: str) -> None:
@@ -187,7 +187,7 @@ def _load_tokenizer(path: Path) -> Any:
 
 
 def _compute_once(model: Any, tokenizer: Any) -> None:
-    """Run the model on two short texts: parts of a folder that do not fit each other fail here and not in the middle of a run."""
+    """Run the model on two short texts: mismatched parts of a folder fail here and not in the middle of a run."""
     inputs = tokenizer(["a", "b c"], padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
         model(**inputs)
@@ -227,11 +227,11 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
     if tokenizer.pad_token_id is None:
         raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
     if MODEL_TYPES[config.model_type].decoder_only:
-        tokenizer.mask_token = None  # by which a template's rows tell that they end where the word would follow
+        tokenizer.mask_token = None  # by its absence a template's rows end where the word would follow
     tokenizer.padding_side = "right"
     if config.pad_token_id is None or MODEL_TYPES[config.model_type].decoder_only:
         # a decoder's classifier looks for the last token that is not padding, so it must be what batches are padded with; an
-        # encoder's positions count from the id that it was trained with, and its attention never looks at padding
+        # encoder's positions count from the id that it was trained with, and its attention masks padding
         config.pad_token_id = tokenizer.pad_token_id
     tokenizer.split_special_tokens = True
     tokenizer.init_kwargs["split_special_tokens"] = True  # so that it is stored in exports

@@ -29,7 +29,7 @@ class LogitCalibration:
     def from_class_logits(
         cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], log_weights: npt.NDArray[Any] | None = None
     ) -> Self:
-        """From logits [N, C] and class ids [N]: z' = (z - mean z) / s + log p.
+        """Calibration from logits [N, C] and class ids [N]: z' = (z - mean z) / s + log p.
 
         s is the standard deviation of what the rows add to the differences between classes, p the frequencies of the classes
         (one added to each count), times their weights where the loss weighs them (``log_weights`` [C]). Raises ValueError without
@@ -48,8 +48,8 @@ class LogitCalibration:
 
     @classmethod
     def from_numbers(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Self:
-        """From raw logits [N, 1] of a regression and numbers [N]: z' has the mean and the spread of the numbers, and rises
-        with them. Raises ValueError without rows."""
+        """Calibration from raw logits [N, 1] of a regression and numbers [N]: z' has the mean and the spread of the numbers, and
+        rises with them. Raises ValueError without rows."""
         if not len(logits):
             raise ValueError("no rows to calibrate on")
         z, y = logits[:, 0].astype(np.float64), labels.astype(np.float64)

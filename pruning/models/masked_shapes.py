@@ -1,6 +1,6 @@
 """Masked matrices of a model folder, by path and shape, from the headers of its checkpoint; torch-free.
 
-Called by the API for what can be said of a job before it runs: the size of its masks, and which matrices ``sparsity_by`` names.
+Called by the API for facts about a job before it runs: the size of its masks, and which matrices ``sparsity_by`` names.
 """
 
 from pathlib import Path

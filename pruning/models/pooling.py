@@ -15,7 +15,7 @@ from torch import nn
 from pruning.models.pooling_checks import CONFIGURED, Pooling
 
 _LEAST_TOKENS = 1e-9
-"""Of sentence-transformers, for a row without tokens."""
+"""Lower bound of the token count, as in sentence-transformers, for a row without tokens."""
 _IN_CONFIGURATION: dict[Pooling, str] = {"first": "cls", "mean": "mean"}
 
 
@@ -51,7 +51,7 @@ class ConfiguredPooling:
 
 
 def configure_pooling(config: Any, pooling: Pooling | None) -> None:
-    """Set the pooling in the configuration of a model that has it there, for good."""
+    """Set the pooling in the configuration of a model that has it there, permanently."""
     if pooling is not None and config.model_type in CONFIGURED:
         config.classifier_pooling = _IN_CONFIGURATION[pooling]
 
@@ -59,7 +59,7 @@ def configure_pooling(config: Any, pooling: Pooling | None) -> None:
 def attach_pooling(
     model: Any, pooling: Pooling | None, attended: Callable[[], torch.Tensor]
 ) -> PoolingHook | ConfiguredPooling | None:
-    """Make a sequence classification model read what ``pooling`` says; None where its class does so by itself."""
+    """Make a sequence classification model read what ``pooling`` says; None where its class does so already."""
     if pooling is None:
         return None
     if model.config.model_type in CONFIGURED:

@@ -14,7 +14,7 @@ from pruning.spec.export_formats import POOLING_TYPES
 
 Pooling = Literal["first", "mean"]
 CONFIGURED = POOLING_TYPES
-"""Model types whose class pools by itself, as ``classifier_pooling`` of the configuration says."""
+"""Model types whose class has the pooling, as ``classifier_pooling`` of the configuration says."""
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -47,7 +47,7 @@ def own_pooling(path: Path) -> Pooling:
 def declares_mean(path: Path) -> bool:
     """Whether the folder is one of sentence-transformers whose sentence vectors are means over tokens.
 
-    Read for a message alone: files that cannot be read declare nothing.
+    Only a message depends on it: files that cannot be read declare nothing.
     """
     try:
         modules = json.loads((path / "modules.json").read_text("utf-8"))

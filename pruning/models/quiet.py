@@ -1,4 +1,4 @@
-"""Silence of transformers' progress bars and load reports while it loads or saves a model.
+"""Suppression of transformers' progress bars and load reports while it loads or saves a model.
 
 Called around every load and save, which may happen in a user's own process: its settings are restored afterwards.
 """

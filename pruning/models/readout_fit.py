@@ -16,11 +16,11 @@ Array = npt.NDArray[np.float64]
 Kind = Literal["classification", "regression", "multilabel"]
 
 PENALTIES = np.logspace(-3, 3, 25)
-"""Tried; per row and unit of variance of the features."""
+"""Penalties that are tried; per row and unit of variance of the features."""
 SCALES = np.logspace(-1, 2, 61)
-"""Tried factors from least-squares targets of 0 and 1 to logits."""
+"""Factors that are tried, from least-squares targets of 0 and 1 to logits."""
 _LEAST_SPREAD = 1e-6
-"""Features below it are constant for all purposes."""
+"""Features with a smaller standard deviation count as constant."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Ridge:
 def fit_readout(
     features: npt.NDArray[Any], labels: npt.NDArray[Any], kind: Kind, classes: int, log_weights: Array | None = None
 ) -> ReadoutFit:
-    """From features [N, F] and labels: class ids [N], numbers [N], or 0 and 1 [N, C] of a multilabel task.
+    """Read-out from features [N, F] and labels: class ids [N], numbers [N], or 0 and 1 [N, C] of a multilabel task.
 
     Logits of classes are a (ŷ - p) + log p, of labels a (ŷ - p) + log(p / (1 - p)), with ŷ the least-squares prediction of the
     0/1 targets, p their frequencies (one added to each count) and a the scale of least leave-one-out cross-entropy. Where the loss

@@ -28,7 +28,7 @@ _SPECIAL = {
 
 
 def load_spm_tokenizer(path: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of a DeBERTa folder. Raises PermanentError (``tokenizer_invalid``) for a file that is no such vocabulary."""
+    """The tokenizer of a DeBERTa folder. Raises PermanentError (``tokenizer_invalid``) for a file that is not such a vocabulary."""
     about = _read(path / "tokenizer_config.json")
     pieces: dict[str, int] = {}
     file = path / SENTENCEPIECE["deberta-v2"]
@@ -56,7 +56,7 @@ def load_spm_tokenizer(path: Path) -> PreTrainedTokenizerFast:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """An object that :func:`pruning.models.folder_values.check_tokenizer_files` has passed."""
+    """JSON object of a file that :func:`pruning.models.folder_values.check_tokenizer_files` has accepted."""
     return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 

@@ -56,7 +56,7 @@ def _is_id(value: Any) -> bool:
 
 
 def or_null(rule: Rule) -> Rule:
-    """The same, and null."""
+    """The rule that also allows null."""
     return (lambda value: value is None or rule[0](value)), rule[1]
 
 
@@ -177,7 +177,7 @@ CONFIG: dict[str, Rule] = {
     "id2label": or_null(_LABELS),
     "label2id": or_null((_is_ids_by_label, 'an object of ids by class name, {"negative": 0, …}')),
 }
-"""Of fields of every type that is supported, the types that the classes of transformers check."""
+"""For fields of every supported model type, the types that the classes of transformers check."""
 _GEMMA: dict[str, Rule] = {
     **dict.fromkeys(("num_key_value_heads", "head_dim"), _COUNT),
     "use_bidirectional_attention": or_null(_FLAG),

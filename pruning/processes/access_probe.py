@@ -1,6 +1,6 @@
-"""Probe of what another user may do: ``python bootstrap.py pruning.processes.access_probe READABLE… -- WRITABLE…``.
+"""Probe of another user's file permissions: ``python bootstrap.py pruning.processes.access_probe READABLE… -- WRITABLE…``.
 
-The worker starts it as the trainers' user before it takes jobs (``worker.run.trainer_user``): an answer shows that this user
+The worker starts it as the trainers' user before it takes jobs (``worker.run.trainer_user``): a response shows that this user
 can run the interpreter and find our packages. It is one line of JSON; then the process waits to be killed, which is tried as well.
 """
 

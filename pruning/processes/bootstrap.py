@@ -1,4 +1,4 @@
-"""Start of this installation's own modules, whatever the working directory and PYTHONPATH hold.
+"""Start of this installation's own modules, independent of the working directory and PYTHONPATH.
 
 Python puts the working directory (``python -m``, Celery, uvicorn) and PYTHONPATH before installed packages. A machine learning
 project often has an ``api/`` or ``worker/`` of its own, which would run in place of ours. So our programs are started as::
@@ -9,7 +9,7 @@ where ``-P`` leaves the working directory out, and :func:`install` makes the nam
 file was installed into. Every other name is found as usual, PYTHONPATH included.
 
 Called by every process that starts another one of ours, through :func:`python_command`, and by the command ``espalier``. Only
-programs may install the finder: in a user's own process ``import worker`` must mean what the user means by it.
+programs may install the finder: in a user's own process ``import worker`` must find the user's own package.
 """
 
 import runpy
@@ -30,7 +30,7 @@ class OwnPackageFinder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """As ``importlib.abc.MetaPathFinder`` has it; None for every other name."""
+        """Spec of one of our packages, as in ``importlib.abc.MetaPathFinder``; None for every other name."""
         return PathFinder.find_spec(name, [_ROOT], target) if path is None and name in PACKAGES else None
 
 

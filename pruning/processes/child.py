@@ -1,7 +1,7 @@
 """Child process with bounded life: own session, killed with its parent, ended with everything that it started.
 
 Called by the worker for trainers, by a trainer for its exports, by the API for predictions and by ``espalier serve`` for the
-API and the worker. When to end a child is for the caller to decide; this is how.
+API and the worker. The caller decides when to end a child; this module implements how.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pruning.processes.pipe_lines import wait_ready
 
 _LAUNCHER = Path(__file__).with_name("parent_watchdog.py")
 _LONGEST_PAUSE = 0.05
-"""Seconds between two looks at a process that is being waited for."""
+"""Seconds between two polls of a process that is waited for."""
 
 
 class ChildProcess:
@@ -71,24 +71,24 @@ class ChildProcess:
         self._own_session = own_session
         self._stdin_lock = threading.Lock()
         self.started_at = time.monotonic()
-        if self._process.stdin is not None:  # a child that does not read must not stop its parent
+        if self._process.stdin is not None:  # a child that does not read must not block its parent
             os.set_blocking(self._process.stdin.fileno(), False)
 
     @property
     def pid(self) -> int:
-        """Of the process; with a session of its own, of that and of its process group as well."""
+        """Id of the process; with a session of its own, also of that session and of its process group."""
         return self._process.pid
 
     @property
     def stdout(self) -> IO[bytes]:
         """Its output, unbuffered, where that is a pipe."""
-        assert self._process.stdout is not None, "standard output is no pipe"  # noqa: S101 - the caller's mistake
+        assert self._process.stdout is not None, "standard output is not a pipe"  # noqa: S101 - the caller's mistake
         return self._process.stdout
 
     @property
     def stderr(self) -> IO[bytes]:
         """Its errors, unbuffered, where they are a pipe."""
-        assert self._process.stderr is not None, "standard error is no pipe"  # noqa: S101 - the caller's mistake
+        assert self._process.stderr is not None, "standard error is not a pipe"  # noqa: S101 - the caller's mistake
         return self._process.stderr
 
     def write_now(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class ChildProcess:
 
     def write(self, data: bytes, deadline: float) -> None:
         """Write all of ``data`` before ``deadline`` by ``time.monotonic()``. Raises TimeoutError, BrokenPipeError."""
-        assert self._process.stdin is not None, "standard input is no pipe"  # noqa: S101 - the caller's mistake
+        assert self._process.stdin is not None, "standard input is not a pipe"  # noqa: S101 - the caller's mistake
         descriptor, view = self._process.stdin.fileno(), memoryview(data)
         while view:
             if not wait_ready(descriptor, max(0.0, deadline - time.monotonic()), to_write=True):
@@ -127,7 +127,7 @@ class ChildProcess:
         if self._process.returncode is not None:
             return
         if self._own_session:
-            with contextlib.suppress(PermissionError):  # macOS, where nothing but the ended process is left of the group
+            with contextlib.suppress(PermissionError):  # macOS, where the group consists of the ended process alone
                 os.killpg(self.pid, signal.SIGKILL)
         else:
             self._signal(signal.SIGKILL)
@@ -180,5 +180,5 @@ class ChildProcess:
 
 
 def format_exit(code: int) -> str:
-    """An exit code in words: ``exit code 1`` or ``signal 9``."""
+    """Description of an exit code: ``exit code 1`` or ``signal 9``."""
     return f"exit code {code}" if code >= 0 else f"signal {-code}"

@@ -1,6 +1,6 @@
 """Confinement of child processes: the environment variables that they may have, and the memory of their parent closed to them.
 
-Trainers, prediction processes and upload parsers read files that strangers published. They run as the user that runs the worker
+Trainers, prediction processes and upload parsers read untrusted files. They run as the user that runs the worker
 or the API, so the kernel lets them read ``/proc/PARENT/environ`` unless the parent forbids it. The worker and the API call
 :func:`close_process_memory` when they start, and :func:`child_environment` for every such child.
 """
@@ -15,7 +15,7 @@ _LOCAL = frozenset(
     "PYTHONPATH PYTHONHOME PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONUTF8 PYTHONHASHSEED PYTHONWARNINGS "
     "MALLOC_ARENA_MAX".split()
 )
-_HUB = frozenset(  # a proxy may need its password to reach the hub; HF_TOKEN, the operator's, is not here
+_HUB = frozenset(  # a proxy may need its password to reach the hub; HF_TOKEN, the operator's, is left out
     "SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY "
     "HF_HOME HF_HUB_CACHE HF_XET_CACHE HF_ASSETS_CACHE HF_DATASETS_CACHE HUGGINGFACE_HUB_CACHE HF_ENDPOINT HF_HUB_OFFLINE "
     "HF_DATASETS_OFFLINE HF_HUB_ETAG_TIMEOUT HF_HUB_DOWNLOAD_TIMEOUT HF_HUB_DISABLE_TELEMETRY HF_HUB_DISABLE_XET "
@@ -36,9 +36,9 @@ _PREFIXES = ("LC_", "OMP_", "KMP_", "GOMP_")
 def child_environment(
     variables: Mapping[str, str], own: Mapping[str, str | int | None], *, local: bool = False, further: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Those of ``variables`` that a child which reads strangers' files may have, with ``own`` over them.
+    """Environment of a child that reads untrusted files: the allowed ones of ``variables``, with ``own`` over
 
-    Everything else is left out, whatever it is called: a list of names that look secret never names all. ``local``: for a
+    them. Everything else is left out: a list of secret names would never be complete. ``local``: for a
     child that needs neither the hub nor a GPU. ``further``: names that the operator allows. None in ``own`` changes nothing.
     """
     names = _LOCAL.union(further) if local else _LOCAL.union(_HUB, _COMPUTE, further)

@@ -24,11 +24,11 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG = 1
 _USER_SWITCH = os.path.join(os.path.dirname(__file__), "user_switch.py")
 _GROUP_WRITES = 0o007
-"""Umask of a child of another user: whoever started it reads and removes what it leaves, as a member of its group."""
+"""Umask of a child of another user: the user who started it reads and removes its files, as a member of its group."""
 
 
 def set_pdeathsig(parent: int) -> None:
-    """Have the kernel kill this process when the thread of ``parent`` that started it ends, be it by ``kill -9``.
+    """Have the kernel kill this process when the thread of ``parent`` that started it ends, even by ``kill -9``.
 
     Does nothing where the kernel has no such call (anything but Linux); :func:`exit_with_parent` works there too. Raises
     ProcessLookupError when ``parent`` has ended already; OSError.
@@ -65,11 +65,11 @@ def main() -> NoReturn:
     """The launcher. Exits with 1 when the parent has ended, with 127 when the program cannot be started."""
     parent, nice, user, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     os.nice(nice)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # rows and tokens would lie on the disk
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain rows and tokens
     try:
         if user != "-":
             _become(user)
-        set_pdeathsig(parent)  # after the change of user, which would take it back
+        set_pdeathsig(parent)  # after the change of user, which would reset it
     except ProcessLookupError:
         sys.exit(1)
     try:

@@ -1,6 +1,6 @@
 """Line reader for pipes: whole lines of bytes, of bounded length, read with a time limit.
 
-Called wherever a program reads what a child process prints. A child that floods its pipe costs a fixed amount of memory.
+Called wherever a program reads what a child process prints. A child that floods its pipe uses a fixed amount of memory.
 """
 
 import os
@@ -25,7 +25,7 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that ``data`` completes, without line ends and without empty ones."""
-        head, newline, tail = data.rpartition(b"\n")  # the bytes before were searched when they came
+        head, newline, tail = data.rpartition(b"\n")  # the bytes before were searched already
         lines: list[bytes] = []
         if newline:
             lines = (bytes(self._partial) + head).split(b"\n")
@@ -37,7 +37,7 @@ class LineBuffer:
         return [line for line in lines if line.strip()]
 
     def close(self) -> list[bytes]:
-        """What came after the last line end, if anything did."""
+        """Bytes after the last line end."""
         rest = bytes(self._partial)
         self._partial.clear()
         return [rest] if rest.strip() else []
@@ -55,7 +55,7 @@ class PipeLines:
     def read(self, seconds: float) -> list[bytes] | None:
         """The lines that have come after at most ``seconds``, perhaps none; None at the end of the stream.
 
-        What follows the last line end is left out: a line that was cut off by the end of its process.
+        Bytes after the last line end are left out: the process ended within that line.
         """
         if self._unread:
             lines, self._unread = self._unread, []
@@ -68,7 +68,7 @@ class PipeLines:
     def read_line(self, deadline: float) -> bytes:
         """The next line, before ``deadline`` by ``time.monotonic()``.
 
-        Raises TimeoutError; EOFError when the stream ends first; LineTooLongError, after which the pipe is of no use.
+        Raises TimeoutError; EOFError when the stream ends first; LineTooLongError, after which the pipe must not be used.
         """
         while not self._unread:
             left = deadline - time.monotonic()

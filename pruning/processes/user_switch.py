@@ -1,4 +1,4 @@
-"""Change of a process's user and group for good, without capabilities or with those that start processes of others (Linux).
+"""Permanent change of a process's user and group, without capabilities or with those to start processes of other users (Linux).
 
 Called by the launcher (:mod:`pruning.processes.parent_watchdog`), which loads this file by its path, for a child of another user,
 and by ``espalier worker`` when root becomes the worker's user.
@@ -13,7 +13,7 @@ SWITCHING = {"KILL": 5, "SETGID": 6, "SETUID": 7}
 """Capabilities by which a process that is not root starts and ends processes of other users; numbers of capability.h."""
 _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 8, 47, 2
 _VERSION_3, _WORDS = 0x20080522, 2
-"""Of the kernel's interface: each set of capabilities is two words of 32 bits."""
+"""Version of the kernel's interface: each set of capabilities is two words of 32 bits."""
 
 
 def become_user(user: int, group: int, groups: Sequence[int] = (), *, keep_switching: bool = False) -> None:

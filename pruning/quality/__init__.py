@@ -1,6 +1,6 @@
-"""Quality warnings: what a run says of a result that is there and may be worth nothing, and what to do about it.
+"""Quality warnings: reasons to doubt the result of a run that succeeded, with remedies.
 
-``catalog`` is the table of codes, ``budget`` the rule for specs whose run is short for their sparsity, ``outcome`` the judgment of
-a finished run. Torch-free: called by the API when a job is submitted and by training at its end. Must not import ``data``,
+``catalog`` is the table of codes, ``budget`` the rule for specs whose run is short for their sparsity, ``outcome`` the warnings
+about a finished run. Torch-free: called by the API when a job is submitted and by training at its end. Must not import ``data``,
 ``models`` or ``training``.
 """

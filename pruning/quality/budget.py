@@ -1,9 +1,9 @@
-"""Budget rule: whether a run sees enough rows for its scores to rise above their noise, before it is begun.
+"""Budget rule: whether a run sees enough rows for its scores to rise above their noise, before it starts.
 
 A score under Adam walks at random by about lr sqrt(T/3) in T steps, and its drift grows with T, so that drift over noise grows
 with sqrt(T B), the square root of the rows seen (B rows a step), however they are split into steps. A prior moves the start by
 more than the noise and needs fewer rows. Numbers and the runs that they come from are all in this file; ``benchmarks`` may fit
-``BudgetRule`` anew to more rows (:func:`log_loss` is what to minimise).
+``BudgetRule`` again to more rows (:func:`log_loss` is what to minimise).
 """
 
 import math
@@ -23,20 +23,20 @@ class BudgetRule(NamedTuple):
     half_rows_with_prior: float = 4_400
     steepness: float = 4.0
     size: float = 10_616_832
-    """Masked weights of the model that the rows below are of."""
+    """Masked weights of the model of the runs below."""
     size_exponent: float = 0.0
     """No dependence on the size is fitted: one of the runs below has another model."""
     lowest_sparsity: float = 0.8
-    """Below, no run is known, and nothing is said."""
+    """Sparsity below which no runs were measured and no warning is given."""
     prior_survives: float = 0.75
-    """``prior_strength``, in units of a score's random walk, from which a prior counts as one. Measured: 0.82 is enough."""
+    """Least ``prior_strength``, in units of a score's random walk, of a prior. Measured: 0.82 is enough."""
     warned_from: float = 0.25
-    """P(chance) from which a spec is warned of."""
+    """P(chance) from which a spec gets a warning."""
 
 
 RULE = BudgetRule()
 _METHODS = ("smp-s", "smp-l", "smp-g", "movement")
-"""Those that the runs below are of (smp-g: by analogy)."""
+"""Methods of the runs below (smp-g: by analogy)."""
 
 
 class Runs(NamedTuple):
@@ -60,7 +60,7 @@ FITTED = (
     Runs(38_400, 0.9, _MINILM, False, 1, 0),  # SST-2, 1,200 x 32
     Runs(8_000, 0.97, _MINILM, True, 7, 0),  # SST-2, priors of 0.3 to 1.0, log and linear, two seeds
     Runs(8_000, 0.9, _MINILM, True, 2, 0),
-    Runs(8_000, 0.97, _MINILM, True, 1, 1),  # SST-2, ramp 0.25: dead all run
+    Runs(8_000, 0.97, _MINILM, True, 1, 1),  # SST-2, ramp 0.25: no gradient in the whole run
     Runs(4_800, 0.9, _MINILM, True, 2, 2),  # MRPC, 600 x 8
     Runs(3_200, 0.9, _MPNET, True, 1, 1),  # SST-2, classifier head, 400 x 8
 )
@@ -69,8 +69,8 @@ calibration starts from a constant prediction more often, so the rule may warn o
 calibrated runs in ``benchmarks/results/quality``, three of them when this was written (8,000 rows of SST-2, a prior, none at
 chance), are too few to fit it to; for their kind it gives 23 %, and no warning. Error of the rule on these 41 runs, a warning
 taken for "ends at chance": it warns of 6 that learned (of 16) and misses 1 that did not (of 25), the one with the short ramp.
-Not in the rule, because no run tells: the task, the schedule, the head, and sparsities below 80 %. Between 90 and 97 % sparsity
-made no difference that so few runs could show."""
+Not in the rule, because the runs do not show it: the task, the schedule, the head, and sparsities below 80 %. Between 90 and 97 %
+sparsity made no difference that so few runs could show."""
 
 
 def expected_signal(rows: float, masked_weights: float | None, *, prior: bool, rule: BudgetRule = RULE) -> float:
@@ -89,7 +89,7 @@ def chance_probability(signal: float, rule: BudgetRule = RULE) -> float:
 
 
 def log_loss(runs: Iterable[Runs] = FITTED, rule: BudgetRule = RULE) -> float:
-    """Mean negative log-likelihood of how the runs ended; smaller is better, 0.69 is a coin's."""
+    """Mean negative log-likelihood of how the runs ended; smaller is better, 0.69 is that of a coin flip."""
     total, loss = 0, 0.0
     for kind in runs:
         chance = chance_probability(expected_signal(kind.rows, kind.masked_weights, prior=kind.prior, rule=rule), rule)

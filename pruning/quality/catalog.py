@@ -1,7 +1,7 @@
 """Catalog of warnings: every code that ``warnings`` of a job may have, with its meaning and its remedy.
 
 The one table of warnings, as ``api.errors.catalog`` is that of errors; ``docs/reference/errors.md`` is generated from both. A
-warning never changes a job's state: its mask is what was asked for, and may be worth nothing. Codes do not change; new ones may
+warning never changes a job's state: its mask is the requested one, and may be useless. Codes do not change; new ones may
 come.
 """
 
@@ -11,7 +11,7 @@ from pruning.events import WarningEvent
 
 
 class Entry(NamedTuple):
-    """What there is to know of a code."""
+    """A warning code: meaning and remedy."""
 
     meaning: str
     remedy: str
@@ -24,7 +24,8 @@ WARNINGS: dict[str, Entry] = {
     ),
     "baseline_at_chance": Entry(
         "The dense model, fine-tuned on the same rows, is not measurably better than the same prediction for every row either.",
-        "It is not the sparsity: let the run see more rows, change `baseline_learning_rate`, or look at the data and its labels.",
+        "The cause is not the sparsity: let the run see more rows, change `baseline_learning_rate`, or check the data and its "
+        "labels.",
     ),
     "baseline_diverged": Entry(
         "Fine-tuning of the dense model met a loss or gradient that is not finite; there is no baseline. The mask is not affected.",
@@ -42,7 +43,7 @@ WARNINGS: dict[str, Entry] = {
     ),
     "rows_skipped": Entry(
         "Rows that the task cannot use were skipped, as `on_bad_rows` asks for; the report has their numbers and reasons.",
-        "Look at the rows that it names; mend them, or the task, where they should have been used.",
+        "Check the rows that it names; fix them, or the task, where they should have been used.",
     ),
     "scores_are_noise": Entry(
         "The result is at chance, and at the end of the run the gradients of the scores were noise: the scores were not learning.",

@@ -1,4 +1,5 @@
-"""Judgment of a finished run: warnings about a final mask that predicts a constant, is no better than one, or learned nothing.
+"""Warnings about a finished run: checks for a final mask that predicts a constant, is not better than one, or learned nothing.
+
 
 Called by :mod:`pruning.training.finalize`, for the dense model of a baseline as well.
 """
@@ -14,17 +15,17 @@ NOISE = 0.06
 """Signal-to-noise at or below which gradients count as noise; noise alone gives 0.053. Measured on ``minilm-l6-mlm``, one run each:
 0.027 to 0.067 over the first 133 steps of MRPC, 300 x 8 rows; on SST-2 with a prior, 1,000 x 8 rows, 0.10 to 0.24 in the first
 57 steps and 0.043 to 0.078 from there to step 266, in the ramp. A run that learns slowly is so near noise within 19 updates that
-the number alone proves nothing: it is a reason for a result at chance, and no warning of its own."""
+the number alone proves nothing: it is a reason for a result at chance, and not a separate warning."""
 _SHARES = frozenset({"accuracy", "f1", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy", "exact"})
 _MOST_FREQUENT = {"classification": "class", "multilabel": "set of labels", "token-classification": "tag", "span": "answer, none,"}
-"""What a constant prediction is, by kind of task."""
+"""Name of a constant prediction, by kind of task."""
 _CERTAIN = 2.0
 """Standard errors by which a metric must exceed a constant's."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of the predictions on the first validation split."""
+    """Predictions on the first validation split, summarised."""
 
     metric: str
     """The task's first metric."""
@@ -37,7 +38,7 @@ class Measured:
 
     @property
     def at_chance(self) -> bool:
-        """Whether a constant prediction does as well, as far as so many rows can tell."""
+        """Whether a constant prediction has the same metric within the standard error of so many rows."""
         return self.constant or (
             self.constant_metric is not None and self.value <= self.constant_metric + _CERTAIN * self._standard_error
         )

@@ -2,8 +2,8 @@
 
 Called by :mod:`pruning.training.report_data`.
 
-Rows of a query, key or value matrix and columns of the output projection belong to heads in equal blocks. What a matrix is for
-shows in the last part of its path, which transformers' encoders name in a few ways. With grouped keys and values each head
+Rows of a query, key or value matrix and columns of the output projection belong to heads in equal blocks. The role of a matrix
+is the last part of its path, which transformers' encoders name in a few ways. With grouped keys and values each head
 counts the ones that it shares. A row of a matrix that is empty gives a constant (its bias); a column that is empty reads nothing.
 """
 
@@ -38,7 +38,7 @@ _ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 PARTS = ("query", "key", "value", "output")
 
 MAX_CLASSES = 100
-"""Beyond, a confusion matrix is neither legible nor small."""
+"""Most classes of a confusion matrix; larger ones are neither legible nor small."""
 
 
 MAX_POINTS = 400
@@ -117,7 +117,7 @@ def head_densities(masks: Mapping[str, Bits], heads: int, key_value_heads: int |
 
 
 def _roles(path: str, mask: Bits) -> list[tuple[str, Bits]]:
-    """What a matrix holds of PARTS."""
+    """The parts among PARTS that a matrix holds."""
     *before, last = path.split(".")
     role = _ROLE_OF.get(last)
     if role is None or not any("att" in part for part in before) or "bottleneck" in before:

@@ -13,11 +13,11 @@ from pruning.report.figures import ZOOM, Drawing, drawing, element
 WIDTH, HEIGHT = 400, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
 MAX_POINTS = 300
-"""Of a line: one for each pixel it has."""
+"""Most points of a line: one for each pixel."""
 CELL_WIDTH, CELL_HEIGHT, GAP = 42, 26, 2
 HEADER = 22
 LETTER = 6.4
-"""Width of a letter of the labels, about."""
+"""Approximate width of a letter of the labels."""
 _DARK = 0.55
 """Cells above this share of the scale are written on in the paper's colour."""
 LEGEND = 46
@@ -146,7 +146,7 @@ def smoothed(values: Sequence[float | None], share: float = 0.04) -> list[float 
 
 @dataclass(frozen=True)
 class Cell:
-    """``depth`` between 0 and 1 is the colour, ``text`` stands in the cell, ``tooltip`` appears under the pointer."""
+    """``depth`` between 0 and 1 is the colour, ``text`` is written in the cell, ``tooltip`` appears under the pointer."""
 
     depth: float
     text: str

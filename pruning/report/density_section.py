@@ -20,7 +20,7 @@ class Density:
 
     by_matrix: Figure
     by_head: Figure | None
-    """None: the architecture's heads cannot be told apart by shape."""
+    """None: the architecture's heads cannot be located by shape."""
     asked: Table | None
     """Matrices with a density of their own; None: the spec has no ``sparsity_by``."""
     empty: Figure | None
@@ -58,7 +58,7 @@ def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
 
 
 def _by_pattern(matrices: Sequence[Numbers]) -> Table | None:
-    """Asked and got of each matrix with a density of its own, and of the others together."""
+    """Requested and reached density of each matrix with a density of its own, and of the others together."""
     named = [row for row in matrices if row.get("density_asked") is not None]
     if not named:
         return None
@@ -68,8 +68,8 @@ def _by_pattern(matrices: Sequence[Numbers]) -> Table | None:
     others = [row for row in matrices if row.get("density_asked") is None]
     if others:
         kept, size = sum(row["kept"] for row in others), sum(row["rows"] * row["columns"] for row in others)
-        rows.append((f"{len(others)} others", "", "what is left", percent(kept / size), number(kept)))
-    return Table("Density asked and got", ("matrix", "pattern", "asked", "got", "kept"), rows)
+        rows.append((f"{len(others)} others", "", "the others", percent(kept / size), number(kept)))
+    return Table("Requested and reached density", ("matrix", "pattern", "asked", "got", "kept"), rows)
 
 
 def _by_head(heads: Sequence[Numbers], top: float) -> Figure | None:

@@ -17,7 +17,7 @@ ZOOM = 1.2
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG that says what it shows."""
+    """An SVG with a description of its content."""
 
     title: str
     svg: Markup
@@ -30,11 +30,11 @@ class Table:
     """Cells of the first column are row headings."""
 
     label: str
-    """What it holds, for screen readers; no two of a page should have one."""
+    """Description for screen readers, unique on a page."""
     heading: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: bool = False
-    """Cells are words, which stand left and wrap; otherwise they are numbers."""
+    """Cells are words, which are left-aligned and wrap; otherwise they are numbers."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Figure:
     drawing: Drawing
     table: Table | None = None
     wide: bool = False
-    """Takes the width of the page; otherwise figures stand beside each other."""
+    """Takes the width of the page; otherwise figures are placed side by side."""
 
 
 def element(name: str, *children: Element | str, **attributes: str | float | None) -> Element:
-    """An element. A string is its text and stands before its other children.
+    """An element. A string is its text, placed before its other children.
 
     Attributes: ``class_`` is ``class``, other underscores are hyphens, numbers lose needless digits, None is left out.
     """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 NONE = "–"
-"""Stands where there is no number."""
+"""Placeholder of a missing number."""
 
 
 def percent(share: float | None) -> str:
@@ -40,7 +40,7 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Whole numbers with thousands separators, others with four digits that count."""
+    """Whole numbers with thousands separators, others with four significant digits."""
     if value is None:
         return NONE
     if float(value).is_integer() and abs(value) < 1e15:

@@ -1,7 +1,7 @@
-"""Report of a run as ``report.json`` and as ``report.html``: one file that asks the network for nothing and runs no script.
+"""Report of a run as ``report.json`` and as ``report.html``: one file without network requests and scripts.
 
 Called by :mod:`pruning.training.finalize`. Names in the page come from users (models, labels, data sets): the templates escape
-all of them, as the drawings do, and a Content Security Policy that allows this file's own style sheet alone stands behind that.
+all of them, as the drawings do, and a Content Security Policy allows this file's own style sheet alone.
 """
 
 import json
@@ -48,7 +48,7 @@ def page(numbers: dict[str, Any]) -> str:
 
 
 def _skipped(data: dict[str, Any]) -> Table | None:
-    """Rows that were skipped, by split and reason, with the first of their numbers; None where none was."""
+    """Skipped rows by split and reason, with their first numbers; None where none was skipped."""
     rows = [
         (
             split["where"],
@@ -60,11 +60,11 @@ def _skipped(data: dict[str, Any]) -> Table | None:
         for split in data.get("skipped", ())
         for reason in split["reasons"]
     ]
-    heading = ("split", "rows", "reason", "their numbers", "said of the first")
+    heading = ("split", "rows", "reason", "their numbers", "message on the first")
     return Table("Skipped rows", heading, rows, words=True) if rows else None
 
 
 def _warnings(warnings: list[dict[str, Any]]) -> Table | None:
-    """Why the result may be worth less than it looks; None where there is no reason."""
+    """Reasons to doubt the result; None where there is none."""
     rows = [(warning["message"], warning["remedy"], warning["code"]) for warning in warnings]
     return Table("Warnings", ("warning", "what to do", "code"), rows, words=True) if rows else None

@@ -14,7 +14,7 @@ from pruning.report.number_format import number
 
 Numbers = dict[str, Any]
 MAX_CLASSES = 20
-"""Of a confusion matrix that is drawn; larger ones are in report.json."""
+"""Most classes of a confusion matrix that is drawn; larger ones are in report.json."""
 _SIDE, _LEFT, _BOTTOM, _TOP = 320, 52, 40, 10
 
 

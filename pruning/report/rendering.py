@@ -1,7 +1,7 @@
 """Jinja2 environment and style of the report, which the web pages share.
 
 Called by :mod:`pruning.report.page` and by ``api.pages``, which has templates of its own and serves the shared style sheet as it
-is. The report holds both sheets inside, for it is one file without a network.
+is. The report contains both sheets, because it is one file without network requests.
 """
 
 import base64
@@ -38,7 +38,7 @@ def template_environment(folder: Path) -> Environment:
 
 @cache
 def style_sheet() -> Markup:
-    """What stands in the report's ``<style>``. Raises OSError where the package is incomplete."""
+    """Content of the report's ``<style>``. Raises OSError where the package is incomplete."""
     return Markup(SHARED_STYLE.read_text("utf-8") + _OWN.read_text("utf-8"))  # noqa: S704 - files of this package
 
 

@@ -33,7 +33,7 @@ def training(numbers: Numbers) -> list[Figure]:
 
 
 def class_weights(numbers: Numbers) -> Table | None:
-    """Weight of each class in the loss; None where rows count alike."""
+    """Weight of each class in the loss; None where all rows have equal weight."""
     weights = numbers["data"]["class_weights"]
     if weights is None:
         return None

@@ -1,6 +1,6 @@
 """Class weights as a spec gives them: ``balanced``, or one positive number per class; anything else is refused.
 
-A field of :mod:`pruning.spec.fields`; :mod:`pruning.training.class_weights` makes numbers of it. Torch-free.
+A field of :mod:`pruning.spec.fields`; :mod:`pruning.training.class_weights` computes the numbers. Torch-free.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,11 +12,11 @@ from pruning.spec.custom_task import MAX_CLASSES
 from pruning.spec.wording import quoted
 
 MOST = 1e6
-"""Largest weight; beyond it one row decides a whole batch."""
+"""Largest weight; above it one row dominates a whole batch."""
 
 
 def _checked(given: Any) -> Any:
-    """One message for a union whose branches would each have their own."""
+    """A single message for the union, in place of one for each branch."""
     if given is None or given == "balanced":
         return given
     if not isinstance(given, list | tuple) or not given:

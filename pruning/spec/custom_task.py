@@ -29,7 +29,7 @@ METRICS_OF_KIND: dict[TaskKind, tuple[CustomMetric, ...]] = {
 }
 """Metrics that a custom task of each kind may name; the first one is the default."""
 _WORDLESS = ("multilabel", "token-classification")
-"""Kinds of tasks whose labels are not told by words of the vocabulary, and all of whose metrics are reported."""
+"""Kinds of tasks whose labels have no words of the vocabulary; all of their metrics are reported."""
 _SPAN_WORDS = ("Yes", "No")
 """Words whose logits are those of start and end, as in the reference's SQuAD."""
 DatasetName = Annotated[
@@ -43,7 +43,7 @@ MAX_CLASSES = 5000
 
 def propose_words(labels: Sequence[str]) -> tuple[str, ...]:
     """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first, else the names where
-    each is one word (``C++``); empty where nothing tells them apart."""
+    each is one word (``C++``); empty where no word distinguishes them."""
     parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
     for position in (-1, 0):
         words = tuple(part[position] for part in parts)
@@ -79,7 +79,7 @@ class CustomTask(BaseModel):
     kind: CustomKind = Field(
         "classification",
         description="Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of "
-        "its words (token-classification), or an answer that stands in its context or none (span)",
+        "its words (token-classification), or an answer that occurs in its context or none (span)",
     )
     metric: CustomMetric | None = Field(
         None,
@@ -92,7 +92,7 @@ class CustomTask(BaseModel):
         max_length=MAX_CLASSES,
         description="Class names in class-id order; needed where the label column holds names instead of ids, and for "
         "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training "
-        "split. With head classifier they are all that is needed",
+        "split. With head classifier they suffice",
     )
     label_words: tuple[ClassWords, ...] = Field(
         (),
@@ -120,7 +120,7 @@ class CustomTask(BaseModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        """Two classes of one name would be one class, without a word."""
+        """Refuse duplicate class names, which would silently merge two classes."""
         twice = next((name for name, count in Counter(self.labels or ()).items() if count > 1), None)
         if twice is not None:
             raise spec_error("task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice))
@@ -163,7 +163,7 @@ class CustomTask(BaseModel):
             raise spec_error("task.text", "token-classification reads one column, the lists of words; name one")
         bad = next((tag for tag in self.labels or () if not is_tag(tag)), None)
         if bad is not None:
-            raise spec_error("task.labels", "{tag} is no IOB2 tag; give O, B-type and I-type", tag=repr(bad))
+            raise spec_error("task.labels", "{tag} is not an IOB2 tag; give O, B-type and I-type", tag=repr(bad))
         if self.labels is not None and (OUTSIDE not in self.labels or len(self.labels) < 2):
             raise spec_error("task.labels", "labels need O, the tag of words outside of entities, and at least one other tag")
         if self.label_words != (self.labels or ()):
@@ -193,7 +193,7 @@ class CustomTask(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
+        """Refuse words and a metric of the wrong kind, which would fail only after training, inside a library."""
         regression = self.kind == "regression"
         if self.kind not in _WORDLESS and self.labels is not None and regression != (len(self.labels) == 1):
             raise spec_error(

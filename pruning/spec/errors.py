@@ -18,7 +18,7 @@ def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **conte
 def error_details(validation_error: ValidationError, model: type[BaseModel] | None = None) -> list[dict[str, str]]:
     """One entry for each error of a spec: ``param`` (dotted field), ``code`` and ``message``.
 
-    ``model`` is the class that refused it, which lets messages name the field that was probably meant.
+    ``model`` is the class that refused it, so that messages can suggest the closest field.
     """
     details = []
     for error in validation_error.errors():

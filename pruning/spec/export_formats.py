@@ -17,16 +17,16 @@ class FormatInfo:
     name: Format
     summary: str
     packages: tuple[str, ...] = ()
-    """What the ``onnx`` extra brings and this format needs."""
+    """Packages of the ``onnx`` extra that this format needs."""
 
 
 FORMATS: dict[str, FormatInfo] = {
     info.name: info
     for info in (
-        FormatInfo("compact", "Without the neurons, dimensions and heads that do nothing; the same logits"),
+        FormatInfo("compact", "Smaller matrices without neurons, dimensions and heads that have no effect; the same logits"),
         FormatInfo("csr", "Sparse matrices (CSR) for processors, where a matrix keeps few enough weights"),
         FormatInfo("onnx", "A dense ONNX file, compacted where the model allows it", ("onnx", "onnxscript", "onnxruntime")),
-        FormatInfo("onnx-int8", "The same with 8-bit weights", ("onnx", "onnxscript", "onnxruntime")),
+        FormatInfo("onnx-int8", "An ONNX file with 8-bit weights", ("onnx", "onnxscript", "onnxruntime")),
         FormatInfo("semi-structured", "2:4 matrices in half precision, for NVIDIA GPUs of compute capability 8.0 and above"),
         FormatInfo("stock", "A folder that plain transformers loads; the size and speed of the dense model"),
     )
@@ -43,7 +43,7 @@ def parse_formats(names: Sequence[str]) -> tuple[Format, ...]:
     formats: list[Format] = []
     for name in names:
         if name not in FORMATS:
-            raise ValueError(f"{name!r} is none of {', '.join(FORMATS)}")
+            raise ValueError(f"{name!r} is not one of {', '.join(FORMATS)}")
         formats.append(FORMATS[name].name)
     return tuple(formats)
 
@@ -61,7 +61,7 @@ class UnsupportedFormat:
     """An export that a job cannot have, and why."""
 
     index: int
-    """Of the format in the request's list."""
+    """Position of the format in the request's list."""
     message: str
 
 

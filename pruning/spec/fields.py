@@ -40,7 +40,8 @@ def _epochs(data: dict[str, Any]) -> float | None:
 
 
 class SpecFields(ModelFields):
-    """The fields alone. A spec is a :class:`pruning.spec.schema.PruningSpec`, whose fields also fit each other.
+    """The fields of a spec without the rules between them. A spec is a :class:`pruning.spec.schema.PruningSpec`, whose fields also
+    fit each other.
 
     Shares (``sparsity``, ``ramp``, ``hold``) lie between 0 and 1; lengths are in tokens; cadences in optimizer steps.
     """
@@ -85,14 +86,14 @@ class SpecFields(ModelFields):
         default_factory=_from_method(lambda info: info.learning_rate),
         ge=0,
         le=10,
-        description="Of the scores; falls linearly to 0 over the run; default follows the method",
+        description="Learning rate of the scores; falls linearly to 0 over the run; default follows the method",
     )
     weight_learning_rate: float = Field(
         default_factory=_weight_learning_rate,
         gt=0,
         le=1,
-        description="Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 "
-        "where the method trains the masked weights, else 1e-3",
+        description="Learning rate of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; "
+        "default 3e-5 where the method trains the masked weights, else 1e-3",
     )
     max_grad_norm: float = Field(1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm")
     adam_epsilon: Literal["uncorrected", "corrected"] = Field(
@@ -124,14 +125,16 @@ class SpecFields(ModelFields):
 
     class_weights: ClassWeightsGiven | None = Field(
         None,
-        description="Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per "
-        "class, in class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used; "
-        "multilabel: of the rows that have a label, balanced: rows without it / rows with it; default null, every row counts alike",
+        description="Weights of the classes in the task loss, for rows that are not shared evenly among them: one positive number "
+        "per class, in class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used; "
+        "multilabel: of the rows that have a label, balanced: rows without it / rows with it; default null, all rows have equal "
+        "weight",
     )
 
-    seed: int = Field(42, ge=0, lt=2**32, description="Of batch order and dropout")
+    seed: int = Field(42, ge=0, lt=2**32, description="Seed of batch order and dropout")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Of forward and backward in training; bf16 needs a device that has it; scores are always fp32"
+        "fp32",
+        description="Precision of forward and backward passes in training; bf16 needs a device that has it; scores are always fp32",
     )
     eval_every: int | None = Field(
         None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
@@ -139,26 +142,26 @@ class SpecFields(ModelFields):
     keep: Literal["last", "best"] = Field(
         "last",
         description="Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation "
-        "metric, which looks better on these rows than it is, as they have chosen it",
+        "metric, which on these rows is biased upwards, because it selects the mask",
     )
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints")
     baseline: bool = Field(
         False,
         description="After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and "
-        "report its metrics beside the mask's; its weights are not kept",
+        "report its metrics next to the mask's; its weights are not kept",
     )
     baseline_learning_rate: float = Field(
         5e-5,
         gt=0,
         le=1,
-        description="Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0",
+        description="Learning rate of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0",
     )
     devices: int = Field(
         1,
         ge=1,
         le=64,
         description="GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one "
-        "device up to rounding, but with dropout, which each device draws by itself",
+        "device up to rounding, except with dropout, which each device draws independently",
     )
 
     @property
@@ -180,12 +183,12 @@ class SpecFields(ModelFields):
 
     @property
     def of_the_mask(self) -> Self:
-        """The same without what no mask depends on: two specs with equal ones make equal masks."""
+        """The spec without the fields that no mask depends on: specs that are equal here make equal masks."""
         return self.model_copy(update={name: type(self).model_fields[name].default for name in BASELINE})
 
     @property
     def unsaid(self) -> set[str]:
-        """Those of :data:`LATER` that are at their defaults."""
+        """Fields among :data:`LATER` that have their default values."""
         return {name for name in LATER if getattr(self, name) == type(self).model_fields[name].default}
 
     @property

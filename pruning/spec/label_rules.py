@@ -33,7 +33,7 @@ def check_labels(spec: SpecFields) -> None:
         )
     expected = spec.task_info.classes
     if not spec.label_words and spec.head == "label-words" and spec.task_info.kind not in _HEADS_OF_KIND:
-        raise _no_words(spec, f"{expected} class names have no words that tell them apart" if labels else "there are none")
+        raise _no_words(spec, f"{expected} class names have no words that distinguish them" if labels else "there are none")
     if spec.label_words and len(spec.label_words) != expected:
         raise spec_error(
             "label_words",
@@ -54,11 +54,11 @@ def check_labels(spec: SpecFields) -> None:
 
 
 def _check_words(spec: SpecFields) -> None:
-    """What a label word must be; a classifier head has classes only, whose names may be anything."""
+    """Check the form of label words; a classifier head has classes only, whose names may be anything."""
     kind = spec.task_info.kind
     words = [word for given in spec.label_words for word in words_of(given)]
     if len(set(words)) != len(words):
-        raise spec_error("label_words", "label_words must differ from each other, or two classes could not be told apart")
+        raise spec_error("label_words", "label_words must differ from each other, or two classes could not be distinguished")
     if several_words(spec.label_words) and (kind != "classification" or spec.head != "label-words"):
         raise spec_error(
             _words_field(spec),
@@ -77,11 +77,11 @@ def _check_words(spec: SpecFields) -> None:
         return
     for word in words:
         if len(word) > _MAX_WORD or any(char.isspace() for char in word):
-            raise _no_words(spec, f"{word!r} is no single word")
+            raise _no_words(spec, f"{word!r} is not a single word")
 
 
 def _words_field(spec: SpecFields) -> str:
-    """Where the words were given."""
+    """Field in which the words were given."""
     return "label_words" if "label_words" in spec.model_fields_set else "task.label_words"
 
 

@@ -27,7 +27,7 @@ class MethodInfo:
     trains: Trains
     """Weights that are trained are stored in addition to the mask."""
     learning_rate: float
-    """Of the scores; unused where there are none."""
+    """Learning rate of the scores; unused where there are none."""
     regularization: float
     """λ."""
     sparsity: Literal["asked", "emerges"] = "asked"
@@ -35,10 +35,10 @@ class MethodInfo:
     two_four: bool = True
     """Whether pattern 2:4 is possible."""
     counted_by: CountedBy | None = None
-    """What the weights to keep are counted by, each count rounded down; single matrices may then have a sparsity of their own
+    """Unit in which the weights to keep are counted, each count rounded down; single matrices may then have a sparsity of their own
     (``sparsity_by``). None: they may not."""
     takes_prior: bool = False
-    """Whether scores may start from a prior, which is then the default but for the presets paper and upstream."""
+    """Whether scores may start from a prior, which is then the default except with the presets paper and upstream."""
 
     @property
     def trains_scores(self) -> bool:
@@ -47,7 +47,7 @@ class MethodInfo:
 
     @property
     def trains_weights(self) -> bool:
-        """Whether the masked weights themselves move; they are then part of the result."""
+        """Whether the masked weights are trained; they are then part of the result."""
         return self.trains in ("weights", "scores and weights")
 
 
@@ -67,12 +67,12 @@ def is_method_name(name: str) -> bool:
 
 
 def fault_of(plugin: object, name: str) -> str | None:
-    """What is wrong with the object that entry point ``name`` leads to; None where nothing is."""
+    """Fault of the object that entry point ``name`` leads to; None for a valid one."""
     if not isinstance(plugin, MethodPlugin):
         return f"it leads to {type(plugin).__name__}, not to a MethodPlugin"
     info = plugin.info
     if not isinstance(info, MethodInfo) or not isinstance(info.name, str):
-        return "its info is no MethodInfo"
+        return "its info is not a MethodInfo"
     if not isinstance(plugin.implementation, str) or not _TARGET.fullmatch(plugin.implementation):
         return f"implementation must read package.module:Class, not {plugin.implementation!r}"
     return _fault_of_text(info, name) or _fault_of_values(info)

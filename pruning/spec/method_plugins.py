@@ -14,13 +14,13 @@ from pruning.spec.method_info import MethodPlugin, fault_of
 
 GROUP = "espalier.methods"
 _HEAVY = "torch"
-"""What no plug-in's metadata may import: it would cost the API seconds and hundreds of megabytes."""
+"""Modules that a plug-in's metadata must not import: they would take seconds and hundreds of megabytes in the API."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Discovered:
-    """What the installed packages offer, by the names of methods."""
+    """Plug-ins of the installed packages, by the names of methods."""
 
     plugins: dict[str, MethodPlugin]
     broken: dict[str, str]
@@ -34,7 +34,7 @@ def discover(built_in: Collection[str], found: Iterable[EntryPoint] | None = Non
     for entry in sorted(entry_points(group=GROUP) if found is None else found, key=_order):
         package = entry.dist.name if entry.dist is not None else entry.value
         if entry.name in built_in:
-            log.warning("method plug-in of %s ignored: %r is a method of Espalier's own", package, entry.name)
+            log.warning("method plug-in of %s ignored: %r is a built-in method", package, entry.name)
         elif entry.name in plugins:
             log.warning("method plug-in of %s ignored: another package has method %r", package, entry.name)
         else:
@@ -49,12 +49,12 @@ def discover(built_in: Collection[str], found: Iterable[EntryPoint] | None = Non
 
 
 def _order(entry: EntryPoint) -> tuple[str, str, str]:
-    """Independent of the order in which packages lie on the path."""
+    """Entry points in an order that does not depend on the path."""
     return entry.name, entry.dist.name if entry.dist is not None else "", entry.value
 
 
 def _load(entry: EntryPoint) -> MethodPlugin | str:
-    """The plug-in, or why it cannot be used."""
+    """The plug-in, or the reason why it cannot be used."""
     was_loaded = _HEAVY in sys.modules
     try:
         plugin = entry.load()

@@ -30,7 +30,7 @@ BUILT_IN: dict[str, MethodInfo] = {
                    "scores and weights", 1e-1, 125.0, sparsity="emerges", two_four=False),
         MethodInfo("wanda", "Wanda: |W| times input norm, best of each row, from a few rows, without training",
                    "nothing", 0.0, 0.0, counted_by="row"),
-        MethodInfo("random", "A random mask without training: the floor under every other method", "nothing", 0.0, 0.0,
+        MethodInfo("random", "A random mask without training: the lower bound for every other method", "nothing", 0.0, 0.0,
                    counted_by="matrix"),
     )
 }

@@ -109,8 +109,8 @@ class ModelFields(BaseModel):
     )
     label_word_pieces: Pieces = Field(
         "refuse",
-        description="Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows "
-        "and biases of the output embedding",
+        description="For a label word that is not a single token of the model: refuse the job, or take the mean of its pieces' "
+        "rows and biases of the output embedding",
     )
     template: str | None = Field(
         None,
@@ -126,7 +126,7 @@ class ModelFields(BaseModel):
         description="The teacher's class names in the order of its logits, where its configuration has none",
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
-    distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
+    distill_share: float = Field(0.5, gt=0, le=1, description="Share of the distillation loss; the task loss has the rest")
     tier: Literal["masks", "masks+extras"] = Field(
         "masks",
         description="masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as "
@@ -149,12 +149,12 @@ class ModelFields(BaseModel):
         ),
         description="Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the "
         "calibration rows, from the states of the dense model, in place of random numbers or the label words' rows; default true "
-        "where nothing is trained that could move a new classifier, but for the presets paper and upstream",
+        "where nothing is trained that could move a new classifier, except with the presets paper and upstream",
     )
     calibrate_logits: bool = Field(
         default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "label-words" and not data["fit_readout"],
         description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
-        "true, but for the presets paper and upstream",
+        "true, except with the presets paper and upstream",
     )
     init_from: StartMask | None = Field(
         None,
@@ -163,26 +163,27 @@ class ModelFields(BaseModel):
     )
     prior: Literal["wanda"] | None = Field(
         default_factory=lambda data: "wanda" if data["preset"] == "espalier" and info_of(data["method"]).takes_prior else None,
-        description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
+        description="Start scores from this saliency instead of zero; default wanda for the smp methods, except with the presets "
         "paper and upstream",
     )
     prior_strength: float = Field(
         1.5,
         gt=0,
         le=100,
-        description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
+        description="Strength of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / "
+        "3)",
     )
     prior_rows: int = Field(
         8000,
         ge=1,
         le=2**40,
         description="Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it "
-        "falls as prior_rows / rows seen, since the scores learn more than it knows",
+        "falls as prior_rows / rows seen, because the scores then learn more than the prior contains",
     )
     calibration_rows: int = Field(
         default_factory=lambda data: 512 if data["fit_readout"] else 128,
         ge=1,
         le=100_000,
-        description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; "
+        description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout read; "
         "default 128, with fit_readout 512",
     )

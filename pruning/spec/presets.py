@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 PRESETS: dict[str, dict[str, Any]] = {
     "espalier": {},
     "paper": {
-        "adam_epsilon": "corrected",  # "Adam", without further word
+        "adam_epsilon": "corrected",  # "Adam", without further detail
         "regularization_ramp": "sparsity",  # eq. 6: λ s_t / s_f
         "temperature": 1.0,  # eq. 4 has no temperature
         "surplus": "redistribute",  # eq. 4 fixes the total; the paper does not say what happens above 1
@@ -34,7 +34,7 @@ TASK_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
 def apply_preset(values: dict[str, Any]) -> dict[str, Any]:
     """``values`` with the preset's points filled in.
 
-    Raises PydanticCustomError where a field contradicts the preset that is to pin it.
+    Raises PydanticCustomError where a field contradicts the preset that pins it.
     """
     name = values.get("preset", "espalier")
     if not isinstance(name, str) or name not in PRESETS:

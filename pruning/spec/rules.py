@@ -1,6 +1,6 @@
 """Validation rules over several fields of a spec: combinations that could only fail later are refused before any work.
 
-Called by :class:`pruning.spec.schema.PruningSpec` once every field is valid by itself. Those on labels and heads are in
+Called by :class:`pruning.spec.schema.PruningSpec` once every single field is valid. The rules on labels and heads are in
 :mod:`pruning.spec.label_rules`.
 """
 
@@ -95,7 +95,7 @@ def _check_method(spec: SpecFields) -> None:
 
 
 def _check_sparsity_by(spec: SpecFields) -> None:
-    """What can be known without the matrices; :mod:`pruning.masking.layer_sparsity` has the rest."""
+    """Check ``sparsity_by`` as far as possible without the matrices; :mod:`pruning.masking.layer_sparsity` does the rest."""
     if not spec.sparsity_by:
         return
     if spec.method_info.sparsity == "emerges":
@@ -107,7 +107,7 @@ def _check_sparsity_by(spec: SpecFields) -> None:
         )
     if spec.method_info.counted_by is None:
         raise spec_error(
-            "sparsity_by", "method {method} knows no sparsity of single matrices; leave sparsity_by out", method=spec.method
+            "sparsity_by", "method {method} has no sparsity of single matrices; leave sparsity_by out", method=spec.method
         )
     if spec.pattern == "2:4" and any(own not in (0, 0.5) for own in spec.sparsity_by.values()):
         raise spec_error("sparsity_by", "with pattern 2:4 a matrix is dense (0) or 2:4 (0.5); give one of the two")

@@ -24,7 +24,7 @@ RECORD = {"record": True}
 
 
 class PruningSpec(SpecFields):
-    """Everything that decides the result of a pruning run.
+    """Everything that determines the result of a pruning run.
 
     Shares (``sparsity``, ``ramp``, ``hold``) lie between 0 and 1; lengths are in tokens; cadences in optimizer steps.
     Raises pydantic.ValidationError naming the field: unknown names, values out of range, and schedules that cannot fit.
@@ -51,7 +51,7 @@ class PruningSpec(SpecFields):
         if isinstance(method, str) and method in BROKEN:
             raise spec_error(
                 "method",
-                "method {method} is a plug-in that cannot be used here: {reason}; mend or remove that package",
+                "method {method} is a plug-in that cannot be used here: {reason}; fix or remove that package",
                 kind="method_unavailable",
                 method=method,
                 reason=BROKEN[method],
@@ -74,11 +74,11 @@ class PruningSpec(SpecFields):
         return resolve_template(template, resolve_task(checked.data["task"]))
 
     def holding_out(self, share: float | None) -> Self:
-        """The same with ``validation_share``, as the data set turned out to need it; None changes nothing."""
+        """The spec with the ``validation_share`` that its data set needs; None changes nothing."""
         return self if share is None else self.model_copy(update={"validation_share": share})
 
     def on_dataset(self, dataset: str, config: str | None, split: str) -> Self:
-        """The same with a task on the same columns and labels of another data set, measured on ``split``."""
+        """The spec with a task on the same columns and labels of another data set, measured on ``split``."""
         place = {"dataset": dataset, "config": config, "validation_split": split}
         if isinstance(self.task, CustomTask):
             task = self.task.model_copy(update=place)
@@ -104,7 +104,7 @@ class PruningSpec(SpecFields):
 
 
 def _unknown_task(name: str) -> str:
-    """What to write in place of a name that is no task's."""
+    """Remedy for a task name that does not exist."""
     if "/" in name or name.startswith("ds_"):
         example = f'{{"dataset": {quoted(name)}, "text": ["…"], "label": "…", "labels": ["…", "…"]}}'
         return f"{quoted(name)} is a data set, not a task; give task as an object: {example}"

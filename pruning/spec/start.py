@@ -1,4 +1,4 @@
-"""Start of a run from a mask (``init_from``): the forms of the field, and what is known of a mask before its file is read.
+"""Start of a run from a mask (``init_from``): the forms of the field, and checks of a mask before its file is read.
 
 Torch-free: the API checks a job that a spec names with the same function as the trainer, which then compares weights and matrices
 (:mod:`pruning.training.start_mask`).
@@ -30,7 +30,7 @@ def require_start_name(name: str) -> str:
 
 
 def require_startable(method: str, prior: str | None, learning_rate: float, *, by_matrix: bool) -> None:
-    """Refuse ``init_from`` beside fields that do not go with it; ``by_matrix``: matrices have sparsities of their own.
+    """Refuse ``init_from`` together with fields that exclude it; ``by_matrix``: matrices have sparsities of their own.
 
     Raises PydanticCustomError.
     """

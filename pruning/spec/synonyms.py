@@ -1,4 +1,4 @@
-"""Names that other programs give to the fields of a spec, for the remedy of an unknown field.
+"""Synonyms of the fields of a spec in other libraries, for the remedy of an unknown field.
 
 Read by :mod:`pruning.spec.wording`.
 """
@@ -68,5 +68,5 @@ SYNONYMS = {
     "temp": "temperature",
     "multi_token_handler": "label_word_pieces",
 }
-"""Names that other libraries use for a field, by the name that it has here."""
+"""Names in other libraries, by the field's name here."""
 DENSITY = frozenset({"density", "remaining", "keep_ratio", "final_threshold"})

@@ -13,7 +13,7 @@ from pruning.spec.verbalizer import ClassWords, first_words
 
 @dataclass(frozen=True)
 class Task:
-    """What the trainer needs to know of a task: where the rows are, what is predicted and how it is scored."""
+    """A task: its data set and columns, what is predicted, and its metrics."""
 
     name: str
     dataset: str
@@ -25,7 +25,7 @@ class Task:
     label_words: tuple[ClassWords, ...]
     """Word of each class id, or its words (:mod:`pruning.spec.verbalizer`), as the model's tokenizer has them behind a blank. None
     where the task has class names alone, from which a spec proposes words if its head needs some. Of multilabel tasks the labels,
-    of token classification the tags, which are none until they are found in the training split."""
+    of token classification the tags, empty until they are found in the training split."""
     labels: tuple[str, ...] | None
     """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
     metrics: tuple[Metric, ...]
@@ -38,9 +38,9 @@ class Task:
     validation_share: float | None = None
     """Share of the training split that is held out for validation; None: the validation splits are read."""
     label_columns: tuple[str, ...] = ()
-    """Of a multilabel task whose labels have a column each; ``label`` then names none."""
+    """Multilabel task whose labels have a column each; ``label`` is then empty."""
     no_answers: bool = False
-    """Of a span task: whether rows may have no answer, as in SQuAD v2, by whose metrics it is measured then."""
+    """Span task: whether rows may have no answer; the metrics are then those of SQuAD v2."""
     bad_rows_limit: float | None = None
     """Largest share of a split's rows that is skipped where they do not fit the task; None: the first one is refused."""
     template: str | None = None
@@ -57,7 +57,7 @@ class Task:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Columns that say what is right: the label column, or one per label."""
+        """Columns with the labels: the label column, or one per label."""
         return self.label_columns or (self.label,)
 
     @property
@@ -72,7 +72,7 @@ class Task:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of every class id: its name, or its first label word where the task names no classes."""
+        """Name of every class id, or its first label word where the task names no classes."""
         return self.labels or first_words(self.label_words)
 
 

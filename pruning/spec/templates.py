@@ -13,7 +13,7 @@ from pruning.spec.errors import spec_error
 from pruning.spec.tasks import Task
 
 LM_BFF = "lm-bff"
-"""What a spec may give in place of a text; it is resolved to the text."""
+"""Names that a spec may give in place of a text; resolved to the text."""
 LM_BFF_TEMPLATES = {
     "cola": "{text} This is {mask}.",
     "mnli": "{text_a}? {mask}, {text_b}",
@@ -24,8 +24,8 @@ LM_BFF_TEMPLATES = {
     "sst2": "{text} It was {mask}.",
     "stsb": "{text_a} {mask}, {text_b}",
 }
-"""Of Gao et al. (2021, arXiv 2012.15723), table 1, whose label words are those of the tasks. Their code also drops the last token
-of a first text and lower-cases the second, which this does not."""
+"""Templates of Gao et al. (2021, arXiv 2012.15723), table 1, whose label words are those of the tasks. Their code also drops the
+last token of a first text and lower-cases the second, which this does not."""
 _MASK = "mask"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -72,7 +72,7 @@ def resolve_template(given: str, task: Task) -> str:
 
 
 def split_template(template: str) -> list[Chunk | Slot]:
-    """A checked template in its order."""
+    """The parts of a checked template, in order."""
     parts: list[Chunk | Slot] = []
     fixed, before = "", None
     for index, piece in enumerate(_PLACEHOLDER.split(template)):
@@ -89,7 +89,7 @@ def split_template(template: str) -> list[Chunk | Slot]:
 
 
 def ends_with_mask(template: str) -> bool:
-    """Whether nothing stands behind the mask, so that a decoder can predict the word from what is before it."""
+    """Whether the mask is last, so that a decoder can predict the word from the text before it."""
     return template.rstrip().endswith(f"{{{_MASK}}}")
 
 
@@ -103,7 +103,7 @@ def decoder_error() -> PermanentError:
 
 
 def too_long_error(fixed: int, columns: int, max_length: int) -> PermanentError:
-    """The refusal of a template that leaves no room for a token of each text."""
+    """The refusal of a template that leaves no token for each text."""
     return PermanentError(
         f"the template and the special tokens take {fixed} tokens and every text needs one, which exceeds the {max_length} "
         "tokens of a row; shorten the template or raise max_length",

@@ -18,9 +18,9 @@ from pruning.spec.wording import SEVERAL_WORDS, WORD
 MAX_WORDS = 20
 """Words of one class."""
 Pieces = Literal["refuse", "mean"]
-"""What becomes of a word that is several tokens."""
+"""Treatment of a word of several tokens."""
 ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-"""As long as a value of a column may be that is kept as a label."""
+"""Class name; the limit is that of a column's value that is kept as a label."""
 
 
 def _different(words: tuple[str, ...]) -> tuple[str, ...]:

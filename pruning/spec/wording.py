@@ -96,7 +96,7 @@ _BY_TYPE: dict[str, Callable[[str, Any, Mapping[str, Any]], str]] = {
     "string_pattern_mismatch": _no_match,
     "finite_number": lambda field, given, _: f"{field} must be a finite number, not {quoted(given)}",
     "none_required": lambda field, given, _: f"{field} must be null or left out, not {quoted(given)}",
-    "string_unicode": lambda field, *_: f"{field} has characters that are no valid Unicode",
+    "string_unicode": lambda field, *_: f"{field} has characters that are not valid Unicode",
 }
 """Wording of the types that need the value and the context alone."""
 
@@ -127,7 +127,7 @@ def _home_of(field: str, top: type[BaseModel] | None, here: type[BaseModel] | No
         return None
     names = {field, _snake(field), SYNONYMS.get(_snake(field), field)}
     if here is not top and names & top.model_fields.keys():
-        return "the top level of the body, beside it"
+        return "the top level of the body, next to it"
     for name in top.model_fields:
         inner = model_at(top, [name])
         if inner is not None and inner is not here and names & inner.model_fields.keys():
@@ -136,7 +136,7 @@ def _home_of(field: str, top: type[BaseModel] | None, here: type[BaseModel] | No
 
 
 def _no_choice(field: str, given: Any, context: Mapping[str, Any]) -> str:
-    if field == "keep" and isinstance(given, int | float) and 0 < given <= 1:  # other libraries' word for the density
+    if field == "keep" and isinstance(given, int | float) and 0 < given <= 1:  # other libraries' name of the density
         return f"keep is last or best; for the share that is removed give sparsity: {round(1 - given, 12)}"
     choices = [choice.strip("'\"") for choice in re.split(r", | or ", str(context["expected"]))]
     meant = suggestion(given, choices) if isinstance(given, str) else None
@@ -168,7 +168,7 @@ def _no_number(field: str, given: Any, *, whole: bool) -> str:
 
 
 def suggestion(given: str, known: Sequence[str]) -> str | None:
-    """The known name that ``given`` was most likely meant to be: another library's word for it, its spelling, or a letter off."""
+    """The known name closest to ``given``: the name that another library has for it, another spelling, or one letter different."""
     return _same_name(given, known) or _close_name(given, known)
 
 
@@ -192,13 +192,13 @@ def model_at(root: type[BaseModel] | None, path: Sequence[str | int]) -> type[Ba
         if isinstance(part, int) or not _is_model(here):
             continue
         field = here.model_fields.get(part)
-        if field is not None:  # else a tag of a union, which pydantic puts into locations
+        if field is not None:  # else the tag of a union, which pydantic adds to locations
             here = _model_in(field.annotation)
     return here if _is_model(here) else None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The only model that a type annotation holds."""
+    """The only model in a type annotation."""
     if _is_model(annotation):
         return annotation  # type: ignore[no-any-return]  # _is_model has looked
     found = [model for argument in get_args(annotation) if (model := _model_in(argument)) is not None]

@@ -29,7 +29,7 @@ def unsupported_reason(pruner: Pruner[Batch]) -> str:
     if pruner.method.ranking is None:
         return "the fused kernels are for smp-s, smp-l and smp-g without a pattern"
     if pruner.method.ranking.scope == "model" and pruner.matrices.own is not None:
-        return "the fused kernels rank all matrices together, and with sparsity_by some of smp-g's are ranked by themselves"
+        return "the fused kernels rank all matrices together, and with sparsity_by some of smp-g's are ranked separately"
     if pruner.weight_adam and pruner.weight_adam.trains_masked_weights:
         return "the fused kernels are for runs that leave the masked weights as they are"
     if pruner.process_group is not SINGLE_PROCESS:

@@ -2,7 +2,7 @@
 
 Called by :mod:`pruning.training.finalize` once the mask is stored, with a fresh copy of the model; its weights are never written.
 The recipe is that of transformers' trainer: no weight decay, gradients clipped at ``max_grad_norm``, linear decay to 0, here after
-a linear warm-up over 6 % of the steps. A teacher has no part in it.
+a linear warm-up over 6 % of the steps. A teacher is not used.
 """
 
 import math
@@ -38,12 +38,12 @@ class Baseline:
     """The dense model after its training."""
 
     evaluations: list[Evaluation]
-    """Of each validation split."""
+    """Evaluation of each validation split."""
     metrics: dict[str, float]
     steps: int
     learning_rate: float
     seconds: float
-    """In training steps."""
+    """Seconds spent in training steps."""
     rows_per_second: float
 
     def numbers(self) -> dict[str, object]:
@@ -119,7 +119,7 @@ class _Training:
 
     @property
     def rows_per_second(self) -> float:
-        """Since the first step."""
+        """Seconds since the first step."""
         return self._rows / max(self.seconds, 1e-9)
 
     def step(self, t: int) -> None:

@@ -1,7 +1,8 @@
-"""Best mask of a run (``keep: best``): a copy of the mask, and of what is trained beside it, with the best validation metric yet.
+"""Best mask of a run (``keep: best``): a copy of the mask, and of the weights trained in addition, with the best validation metric
+yet.
 
 Only evaluations at the final sparsity count: during the ramp a mask keeps more weights. The metric is the task's first one on the
-first validation split; of equal ones the later stays, which has trained longer. The copy is packed bits, one for each weight, and
+first validation split; of equal ones the later is kept, which has trained longer. The copy is packed bits, one for each weight, and
 lies in the main process alone, which evaluates and delivers; it is part of every checkpoint. Called by
 :mod:`pruning.training.run`, :mod:`pruning.training.resume` and :mod:`pruning.training.finalize`.
 """
@@ -29,15 +30,15 @@ class Snapshot:
 
     step: int
     metrics: dict[str, float]
-    """Of the first validation split."""
+    """Metrics on the first validation split."""
     masks: list[torch.Tensor]
     """Packed bits (uint8) of every matrix, on the CPU."""
     values: list[torch.Tensor]
-    """Of masked weights and extra parameters that the run trains, on the CPU."""
+    """Values of the masked weights and extra parameters that the run trains, on the CPU."""
 
 
 class BestMask:
-    """The best mask so far of the evaluations that it was offered."""
+    """The best mask among the evaluations so far."""
 
     def __init__(self, matrices: Matrices, extras: ExtraParameters, metric: str, *, trains_weights: bool) -> None:
         self.metric = metric
@@ -62,7 +63,7 @@ class BestMask:
     @contextmanager
     def in_place(self, snapshot: Snapshot) -> Iterator[None]:
         """The model with the mask, weights and extra parameters of a snapshot; after the block weights and extra parameters are the
-        former ones, and the masks are to be selected anew."""
+        former ones, and the masks are to be selected again."""
         last = [tensor.detach().clone() for tensor in self._trained]
         self._load(snapshot.values)
         for layer, packed in zip(self._layers, snapshot.masks, strict=True):
@@ -73,7 +74,7 @@ class BestMask:
             self._load(last)
 
     def state(self) -> State:
-        """For a checkpoint; the tensors are not written to any more."""
+        """State for a checkpoint; its tensors are never written to again."""
         if self.found is None:
             return {}
         about = json.dumps({"step": self.found.step, "metrics": self.found.metrics}).encode()
@@ -84,7 +85,7 @@ class BestMask:
         }
 
     def restore(self, state: State) -> None:
-        """Take what :meth:`state` gave."""
+        """Restore what :meth:`state` returned."""
         if _ABOUT not in state:
             return
         about: dict[str, Any] = json.loads(state[_ABOUT].numpy().tobytes())

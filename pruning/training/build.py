@@ -46,9 +46,9 @@ class MaskedModel:
     head: LabelWordHead | ClassifierHead
     matrices: Matrices
     base_digest: str
-    """Of the weights before anything is masked or trained."""
+    """Digest of the weights before anything is masked or trained."""
     extras: ExtraParameters
-    """What the run trains outside the masked matrices."""
+    """Parameters that the run trains outside the masked matrices."""
 
 
 def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> MaskedModel:
@@ -79,7 +79,7 @@ def build_pruner(
     process_group: ProcessGroup,
     start: StartMask | None = None,
 ) -> Backend[Batch]:
-    """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
+    """Pruner of the run, its scores initialised; calibrated where the method needs it."""
     layers, device = list(model.matrices.layers.values()), process_group.device
     schedule = Schedule.from_spec(spec, total_steps)
     rows_seen = total_steps * spec.batch_size * spec.gradient_accumulation
@@ -109,7 +109,7 @@ def build_pruner(
 
 
 def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: torch.device) -> LogitCalibration:
-    """From the logits of the dense model on the calibration rows."""
+    """Logit calibration from the logits of the dense model on the calibration rows."""
     rows = inputs.train.take(spaced_rows(len(inputs.train), spec.calibration_rows))
     logits, labels = np.stack(compute_logits(head, rows, device)), rows.labels.numpy()
     if inputs.task.kind == "regression":

@@ -1,6 +1,6 @@
 """Checkpoints of a run: its state as tensors, and atomic files of it, from which a run resumes to the same bits.
 
-A checkpoint is one safetensors file (scores, moments, whatever else is trained, random state) named by its step, written
+A checkpoint is one safetensors file (scores, moments, other trained parameters, random state) named by its step, written
 to a temporary name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one
 before. The position in the data and in the schedule follows from the step number. Called by :mod:`pruning.training.resume`.
 """
@@ -82,7 +82,7 @@ class Checkpoints:
         self.unreadable: list[str] = []
         """Names of the checkpoints that ``latest`` found damaged."""
         self.foreign: list[str] = []
-        """Names of those that it found to belong to another run."""
+        """Names of the checkpoints that ``latest`` found to belong to another run."""
         folder.mkdir(parents=True, exist_ok=True)
         shared = folder.stat().st_mode & stat.S_ISGID  # with a worker of another user, which copies them
         self._mode = 0o640 if shared else 0o600
@@ -99,7 +99,7 @@ class Checkpoints:
                         continue
                     return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
             except (SafetensorError, OSError, ValueError):
-                self.unreadable.append(file.name)  # cut short by a crash or a full disk: the one before serves
+                self.unreadable.append(file.name)  # cut short by a crash or a full disk: the one before is used
         return None
 
     def save(self, step: int, state: State) -> None:
@@ -109,7 +109,7 @@ class Checkpoints:
         self._thread.start()
 
     def wait(self) -> None:
-        """Until nothing is being written. Raises OSError if the last write failed."""
+        """Wait until nothing is being written. Raises OSError if the last write failed."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None

@@ -3,7 +3,7 @@
 Balanced weights of classes are n / (C · n_c), as scikit-learn's ``compute_class_weight`` has them (after King, Zeng, Logistic
 Regression in Rare Events Data, 2001), over the C classes that have rows; those of labels are rows without it / rows with it, as
 torch's documentation of ``BCEWithLogitsLoss`` proposes. Made by :mod:`pruning.training.inputs`; used by the loss, by
-:class:`pruning.training.run.Run` and by what starts a read-out at the frequencies of the classes.
+:class:`pruning.training.run.Run` and by the initialisation of a read-out at the frequencies of the classes.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from pruning.spec.tasks import Task
 ROW_WEIGHTS = "row_weights"
 """Tensor of a batch with class weights: float32 [B]."""
 _SHOWN = 20
-"""Classes that a message names; the report has all of them."""
+"""Most classes in a message; the report has all of them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class ClassWeights:
 
     @classmethod
     def from_rows(cls, spec: PruningSpec, task: Task, train: EncodedRows) -> "ClassWeights | None":
-        """Those of a spec on its training rows, as they are after ``train_rows`` and a share held out; None where it has none."""
+        """Class weights of a spec on its training rows, as they are after ``train_rows`` and a share held out; None where it has
+        none."""
         if spec.class_weights is None:
             return None
         multilabel = task.kind == "multilabel"
@@ -63,8 +64,8 @@ class ClassWeights:
         """float32 [B], the weight of the rows with these labels (int64 [B]), so that a mean over the rows of an optimizer step is
         the weighted mean Σ w l / Σ w over all of them, as torch's ``cross_entropy`` has it for one batch; None for labels.
 
-        ``micro_batches`` are the labels of all rows of the step. ``by_row``: whether every row counts alike in its loss; else
-        every micro-batch does.
+        ``micro_batches`` are the labels of all rows of the step. ``by_row``: whether all rows have equal weight in the loss;
+        else all micro-batches do.
         """
         if self.multilabel:
             return None
@@ -80,7 +81,7 @@ class ClassWeights:
         ]
 
     def announce(self, task: Task, spec: PruningSpec, emit: EventSink) -> None:
-        """Say in the log which weights are used, and which classes have none."""
+        """Log the weights in use, and the classes that have none."""
         origin = "balanced" if spec.class_weights == "balanced" else "as given"
         listed = [
             f"{row['class']} {row['weight']:.4g} ({row['rows']} rows)" for row in self.table(task) if row["weight"] is not None

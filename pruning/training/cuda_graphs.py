@@ -4,7 +4,7 @@ A graph is captured for each shape of a batch, so for each length that batches a
 second time; the first time warms libraries up. A graph reads its batch from memory of its own, adds gradients to
 ``weight.grad`` and leaves the loss where :class:`CudaGraphCache` finds it. All graphs share one pool of memory for what lives
 no longer than a pass. Python is not run again when a graph is replayed, so nothing in a pass may depend on a number from the
-device; what PyTorch draws for dropout follows its generator as always, so a replayed pass is the pass that it stands for.
+device; what PyTorch draws for dropout follows its generator as usual, so a replayed pass equals the captured one.
 
 Called by :mod:`pruning.training.gpu_pruner`.
 """
@@ -21,8 +21,8 @@ MAX_GRAPHS = 256
 Batch = dict[str, torch.Tensor]
 Key = tuple[object, ...]
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
-"""Takes work and returns what replays it on the device. Capturing alone changes nothing on the device. Raises RuntimeError where
-the work cannot be captured."""
+"""Takes work and returns a function that replays it on the device. Capturing alone changes nothing on the device. Raises
+RuntimeError where the work cannot be captured."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class CudaGraphCache:
     """``loss_of`` and its backward pass, captured and replayed.
 
     ``weights`` are all that get a gradient: from :meth:`begin_step` on each has one of its own that stays where it is.
-    ``warn`` is called, once, with the reason why nothing is captured any more.
+    ``warn`` is called, once, with the reason why capturing has stopped.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class CudaGraphCache:
 
         try:
             captured.replay = self._capture(work)
-        except RuntimeError as fault:  # of a model that asks the device for a number, or of memory that is not there
+        except RuntimeError as fault:  # a model that reads a number from the device, or not enough memory
             self._capture = None
             self._warn(f"forward and backward are launched piece by piece, which takes longer: {_line(fault)}")
             return None
@@ -108,7 +108,7 @@ def cuda_graph_capture(device: torch.device) -> Capture:
 
     def capture(work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # a checkpoint may be on its way to the disk in another thread, whose calls do not belong to this capture
+        # a checkpoint may be being written in another thread, whose calls do not belong to this capture
         with torch.cuda.device(device), torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             work()
         return graph.replay

@@ -1,6 +1,6 @@
 """Distillation: the logits of a fine-tuned teacher on the training rows, computed once before training and kept.
 
-Any Hugging Face sequence classifier or, for span tasks, question answering model serves; its classes are matched to the
+Any Hugging Face sequence classifier or, for span tasks, question answering model can be the teacher; its classes are matched to the
 task's by name. Logits come in evaluation mode and in an order that depends on the rows alone, so a resumed run has the
 same ones. Called by :mod:`pruning.training.inputs`.
 """
@@ -59,7 +59,7 @@ def teacher_logits(
         columns = match_classes(names, task.class_names, task.classes, owner="the teacher", param="teacher")
         head = ClassifierHead(loaded.model, columns)
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
-    task = replace(task, template=None)  # which asks for a word, and a teacher has a classifier
+    task = replace(task, template=None)  # which needs a word, and a teacher has a classifier
     encoded = encode_rows(rows, task, loaded.tokenizer, min(max_length, loaded.max_positions), spec.stride, cache)
     return compute_logits(head.to(device).eval(), encoded, device)
 
@@ -67,12 +67,12 @@ def teacher_logits(
 def _load(spec: PruningSpec, sources: Sources, progress: Callable[[str], None], *, span: bool) -> LoadedModel:
     try:
         return load_teacher(locate_model(str(spec.teacher), None, sources, progress), span=span)
-    except PermanentError as fault:  # what is checked of every model calls it "model"
+    except PermanentError as fault:  # the common checks name the field "model"
         raise PermanentError(fault.message, code=fault.code, param="teacher") from fault
 
 
 def _require_same_tokens(teacher: LoadedModel, student: LoadedModel, rows: Rows) -> None:
-    """The logits of a span teacher are about token positions, so both tokenizers must cut text alike."""
+    """Refuse a span teacher whose tokenizer differs: its logits belong to token positions."""
     sample = rows.texts[1][:100]
     if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
         raise PermanentError(
@@ -84,7 +84,7 @@ def _require_same_tokens(teacher: LoadedModel, student: LoadedModel, rows: Rows)
 
 
 def _require_same_windows(teacher: LoadedModel, max_length: int) -> None:
-    """A span teacher that reads less at once would cut contexts into other windows than the model's."""
+    """Refuse a span teacher with a shorter input: it would cut contexts into other windows than the model."""
     if teacher.max_positions < max_length:
         raise PermanentError(
             f"the teacher reads {teacher.max_positions} tokens at once, the windows have {max_length}; "

@@ -4,7 +4,7 @@ Every rank holds the whole model and all scores, takes its shard of each micro-b
 others before the update. Scores, selection and schedule are then the same on all ranks, bit by bit, which is checked at every
 checkpoint. Rank 0 is the main process: it alone reports, evaluates, and writes checkpoints and artifacts.
 
-:class:`ProcessGroup` is that of a single process, for which all of this is nothing; :class:`DistributedGroup` is that of the
+:class:`ProcessGroup` is that of a single process, for which all of this does nothing; :class:`DistributedGroup` is that of the
 processes that :mod:`pruning.cli.torchrun` starts. This is the only module that reads torchrun's environment (``RANK`` and
 others).
 """
@@ -23,7 +23,7 @@ from pruning.errors import PeerLostError, PermanentError
 from pruning.events import ErrorEvent, Event
 
 _TIMEOUT = timedelta(days=1)
-"""Ranks wait while rank 0 evaluates. A hang is noticed by the supervisor, to which no event comes any more."""
+"""Ranks wait while rank 0 evaluates. A hang is noticed by the supervisor, which then receives no event."""
 
 
 class ProcessGroup:
@@ -43,7 +43,7 @@ class ProcessGroup:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def shard(self, rows: Sequence[int]) -> Sequence[int]:
-        """This process's rows of a micro-batch; never none."""
+        """This process's rows of a micro-batch; at least one."""
         return rows
 
     def scale_loss(self, batch: dict[str, torch.Tensor], terms: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -110,14 +110,15 @@ class DistributedGroup(ProcessGroup):
         return {**batch, "weight": torch.tensor(weight, dtype=torch.float64, device=self._device)}
 
     def begin_step(self, seed: int, step: int) -> None:
-        """A function of seed, rank and step alone, so that no rank's random state needs to be kept for a resumption."""
+        """Seed of dropout, a function of seed, rank and step alone, so that no rank's random state needs to be kept for a
+        resumption."""
         torch.manual_seed(zlib.crc32(f"{seed} {self.rank} {step}".encode()))
 
     def all_reduce_sum(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
         sums = torch.tensor(losses, dtype=torch.float64, device=self._device)
         gradients = []
         for parameter in parameters:
-            if parameter.grad is None:  # the loss does not reach it; the other ranks must not wait for it
+            if parameter.grad is None:  # the loss does not depend on it; the other ranks must not wait for it
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
         self._reduce([sums, *gradients], distributed.ReduceOp.SUM)
@@ -134,8 +135,8 @@ class DistributedGroup(ProcessGroup):
         self._reduce([ends], distributed.ReduceOp.MAX)
         if not torch.equal(ends[0], -ends[1]):
             raise PermanentError(
-                f"the {self.world_size} processes of this run no longer agree on {what}, so its result would be nobody's; "
-                "set devices to 1, or give the worker devices of one kind",
+                f"the {self.world_size} processes of this run disagree on {what}; set devices to 1, or give the worker "
+                "devices of one kind",
                 code="ranks_differ",
                 param="devices",
             )
@@ -146,7 +147,7 @@ class DistributedGroup(ProcessGroup):
             return self.is_main
         try:
             return bool(self._store.add("failures", 1) == 1)
-        except RuntimeError:  # the rank that kept the count has ended, and has reported its own failure
+        except RuntimeError:  # the rank that stored the count has ended, and has reported its own failure
             return False
 
     def close(self) -> None:
@@ -163,7 +164,7 @@ class DistributedGroup(ProcessGroup):
 
 
 def join_process_group(devices: int) -> ProcessGroup:
-    """The group of a run on ``devices`` devices, this process being a rank. Raises PermanentError when there are not as many."""
+    """The group of a run on ``devices`` devices, this process being a rank. Raises PermanentError when there are fewer devices."""
     if devices == 1:
         return SINGLE_PROCESS
     started = int(os.environ.get("WORLD_SIZE", "1"))

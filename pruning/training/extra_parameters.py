@@ -1,4 +1,4 @@
-"""Extra parameters of a run: what is trained beside scores and masked weights, and how much of it a tier allows.
+"""Extra parameters of a run: what is trained in addition to scores and masked weights, and the bound of a tier on it.
 
 Biases and norms of the encoder (``train_biases``), the read-out (``train_readout``), and a classifier that the checkpoint lacks.
 All are stored in ``weights.safetensors`` (:mod:`pruning.formats.trained_weights`). Called by :mod:`pruning.training.build`.
@@ -14,8 +14,8 @@ from pruning.models.loading import LoadedModel
 from pruning.spec.schema import PruningSpec
 
 MAX_SHARE = 0.005
-"""Of the masked weights, in tier masks+extras. A transformer of width H has about 1.1 / H in biases and norms: 0.14 % at 768,
-0.28 % at 384."""
+"""Largest share of the masked weights, in tier masks+extras. A transformer of width H has about 1.1 / H in biases and norms: 0.14 %
+at 768, 0.28 % at 384."""
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,28 @@ class ExtraParameters:
     """Parameters outside the masked matrices that a run trains."""
 
     names: tuple[str, ...]
-    """In the model; stored under them."""
+    """Names in the model, under which they are stored."""
     stored: tuple[nn.Parameter, ...]
     """Those parameters."""
     readout: nn.Linear | None
-    """The label words' rows, where they are trained; no part of the model that a mask is applied to."""
+    """The label words' rows, where they are trained; not a part of the model that a mask is applied to."""
     bounded: int
-    """Numbers among them that a tier bounds: all but those of a classifier that the checkpoint lacks, without which there
+    """Number of values that a tier bounds: all but those of a classifier that the checkpoint lacks, without which there
     would be no task."""
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """All of them, in an order that a resumed run has, too."""
+        """All parameters, in the order that a resumed run has."""
         return [*self.stored, *(self.readout.parameters() if self.readout is not None else ())]
 
     @property
     def count(self) -> int:
-        """Numbers in all of them."""
+        """Number of values in all of them."""
         return sum(parameter.numel() for parameter in self.parameters)
 
 
 def unfreeze(loaded: LoadedModel, head: LabelWordHead | ClassifierHead, spec: PruningSpec) -> ExtraParameters:
-    """Let the parameters train that the spec trains besides scores and masked weights."""
+    """Make the parameters trainable that the spec trains in addition to scores and masked weights."""
     model, new = loaded.model, loaded.new_parameters
     prefix = f"{model.base_model_prefix}."
     readout = head.readout if spec.train_readout else None

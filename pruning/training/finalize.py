@@ -67,7 +67,7 @@ def _deliver(
     final: list[Evaluation],
     kept: Kept,
 ) -> None:
-    """Everything but the choice of the masks, which are in place."""
+    """Everything after the choice of the masks."""
     emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,13 +100,13 @@ def _deliver(
 
 
 def _measured(run: Run, evaluations: list[Evaluation]) -> Measured:
-    """What the warnings judge: the first split, which is what evaluations during training look at as well."""
+    """Input of the warnings: the first split, which evaluations during training read as well."""
     first, metric = evaluations[0], run.task.metrics[0]
     return Measured(metric, first.metrics[metric], len(run.validation[0].rows.labels), first.constant, first.constant_metric)
 
 
 def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
-    """Store what was trained besides scores; None where nothing was, as in tier masks."""
+    """Store what was trained in addition to scores; None where nothing was, as in tier masks."""
     moved = run.spec.method_info.trains_weights and not run.spec.one_shot
     if not moved and not run.extras.count:
         return None

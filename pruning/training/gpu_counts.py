@@ -21,7 +21,7 @@ class MaskCounts:
     def __init__(self, ranking: Ranking, matrices: Matrices, table: ChunkTable, score_update: ScoreUpdate) -> None:
         self._ranking, self._matrices, self._device, self._score_update = ranking, matrices, table.device, score_update
         self.temperatures: list[float | None] = [None] * len(matrices.layers)
-        """Of each matrix's mass; None where no mass is needed."""
+        """Temperature of each matrix's mass; None where no mass is needed."""
         self._allocation: MassAllocation | None = None
         if ranking.mass_shares is not None:
             self.temperatures = [ranking.mass_shares.temperature] * len(matrices.layers)
@@ -34,7 +34,7 @@ class MaskCounts:
     def compute(self, remaining: float) -> torch.Tensor:
         """Ones of every ranking for the share ``remaining``, int64 on the device."""
         if self._allocation is not None:
-            if self._score_versions() != self._measured:  # written from outside: by a prior, from a checkpoint
+            if self._score_versions() != self._measured:  # written elsewhere: by a prior, from a checkpoint
                 self._score_update.compute_masses(self._scores(), self.temperatures)
                 self.mark_masses_current()
             if self._matrices.own is not None:
@@ -53,7 +53,7 @@ class MaskCounts:
         return (to_device_async(counts, torch.int64, self._device), to_device_async(budgets, torch.int64, self._device))
 
     def mark_masses_current(self) -> None:
-        """After an update that has computed the masses of the new scores."""
+        """Record an update that has computed the masses of the new scores."""
         self._measured = self._score_versions()
 
     def _scores(self) -> list[torch.Tensor]:

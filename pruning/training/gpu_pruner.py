@@ -6,7 +6,7 @@ the host launches what comes next and makes the next batch. Forward and backward
 replayed from a CUDA graph (:mod:`pruning.training.cuda_graphs`).
 
 A loss or gradient that is not finite is found on the device, which from then on changes neither scores nor moments; the host
-learns of it when it reads the result. Importing this module imports Triton, so only :mod:`pruning.training.backends` does it.
+detects it when it reads the result. Importing this module imports Triton, so only :mod:`pruning.training.backends` does it.
 """
 
 import math
@@ -35,7 +35,7 @@ from pruning.training.step import Backend, Batch, PendingNumber, PendingStep, St
 
 @dataclass
 class GpuPruner(Backend[Batch]):
-    """Takes the steps of a pruner that :func:`pruning.training.backends.unsupported_reason` finds no fault with."""
+    """Takes the steps of a pruner that :func:`pruning.training.backends.unsupported_reason` supports."""
 
     matrices: Matrices
     method: Method
@@ -46,7 +46,7 @@ class GpuPruner(Backend[Batch]):
     """Optimizer of biases, norms and a head, where these are trained; never of masked weights."""
     chunk: int = CHUNK
     tile: int = TILE
-    """How the work is cut, for tests."""
+    """Sizes of the chunks and tiles, for tests."""
     bf16: bool = False
     """Whether ``loss_of`` computes in bf16: W ⊙ M is then rounded once a step, and gradients stay as they come."""
     capture: Capture | None = None
@@ -116,7 +116,7 @@ class GpuPruner(Backend[Batch]):
             loss = self._graphs.forward_backward(batch, parts)
         else:
             loss = forward_backward(self.loss_of, batch, parts)
-        if self.bf16 and parts > 1:  # added up in bf16 they would lose what single batches say
+        if self.bf16 and parts > 1:  # summed in bf16 they would lose the contributions of single batches
             gradients = self._gradients()
             self._sums = self._sums or [torch.zeros_like(layer.base) for layer in self._layers]
             torch._foreach_add_(self._sums, [gradient.float() for gradient in gradients])
@@ -151,7 +151,7 @@ class GpuPruner(Backend[Batch]):
 
     @torch.no_grad()
     def _select(self, remaining: float) -> None:
-        """Launch the selection: every mask and every masked weight anew."""
+        """Launch the selection: all masks and masked weights."""
         selection, counts = self._selection, self._counts.compute(remaining)
         if self.bf16:
             buffers = [layer.masked_weight_buffer(torch.bfloat16) for layer in self._layers]

@@ -1,8 +1,8 @@
 """AdamW over biases, norms and a head on a GPU: one vector, updated by the scores' own kernel, without a copy to the host.
 
-Four launches a step besides the kernel: the gradients and the parameters are gathered, the norm taken, the parameters written
-back. Called by :mod:`pruning.training.gpu_pruner`, which clips these gradients together with those of the scores. Importing this
-module imports Triton.
+Four launches a step in addition to the kernel: the gradients and the parameters are gathered, the norm taken, the parameters
+written back. Called by :mod:`pruning.training.gpu_pruner`, which clips these gradients together with those of the scores. Importing
+this module imports Triton.
 """
 
 import math
@@ -21,7 +21,7 @@ class GpuWeightUpdate:
     """The updates of ``weight_adam``, which trains no masked weights; its moments are parts of two vectors kept here."""
 
     def __init__(self, weight_adam: WeightAdam, like: ChunkTable) -> None:
-        """``like`` is the table of the scores, whose compiled kernels serve here, too."""
+        """``like`` is the table of the scores, whose compiled kernels are used here, too."""
         self._weight_adam, self._parameters = weight_adam, weight_adam.parameters
         count = sum(parameter.numel() for parameter in self._parameters)
         padded = -(-count // ALIGNMENT) * ALIGNMENT

@@ -16,7 +16,7 @@ from pruning.training.step import StepResult
 POINTS = 1000
 """Most points that are kept: more than a chart has pixels. Once there are as many, two each become one."""
 EVALUATIONS = 400
-"""Most evaluations that are kept during training; beyond, every second one is forgotten."""
+"""Most evaluations that are kept during training; beyond, every second one is dropped."""
 COLUMNS = ("step", "loss", "grad_norm", "regularizer", "remaining", "learning_rate")
 _MEANS = (1, 2)
 """Columns that are means over the steps of a point; the others are those of its last step."""
@@ -48,11 +48,11 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Duration of the run until now or :meth:`stop_clock`, all its attempts together as far as their checkpoints know."""
+        """Duration of the run until now or :meth:`stop_clock`, over all attempts, as far as checkpoints have recorded it."""
         return self._earlier_seconds + (time.monotonic() if self._stopped is None else self._stopped) - self._began
 
     def stop_clock(self) -> None:
-        """What follows does not count: a baseline is no part of the time that a mask takes."""
+        """Stop the clock: a baseline is not part of the time that a mask takes."""
         self._stopped = time.monotonic()
 
     @property
@@ -108,7 +108,7 @@ class History:
         return torch.from_numpy(np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy())
 
     def restore(self, packed: torch.Tensor, step: int) -> None:
-        """Go on from what :meth:`packed` gave after ``step`` steps; the seconds of this attempt are added to its."""
+        """Continue from the result of :meth:`packed` after ``step`` steps; the seconds of this attempt are added to its."""
         state = json.loads(packed.numpy().tobytes())  # one of an earlier version has no signal and no warnings
         self.stride, self.points, self._open = state["stride"], state["points"], state["open"]
         self.evaluations, self._earlier_seconds = state["evaluations"], state["seconds"]
@@ -125,7 +125,7 @@ class History:
 
 
 def _joined(rows: list[list[float]]) -> list[float]:
-    """One point of several: means, and what the last one has."""
+    """Merge points: means, and the values of the last one."""
     joined = list(rows[-1])
     for column in _MEANS:
         joined[column] = sum(row[column] for row in rows) / len(rows)

@@ -1,6 +1,6 @@
 """Inputs of a run: the loaded model and tokenizer, the encoded rows of the task, and a teacher's logits on them.
 
-First stage of :func:`pruning.training.setup.set_up`; everything that a user can get wrong in a spec is refused here.
+First stage of :func:`pruning.training.setup.set_up`; every remaining mistake in a spec is refused here.
 """
 
 from dataclasses import dataclass, replace
@@ -39,21 +39,21 @@ class Inputs:
     """A model as it was loaded, and rows in its tokens."""
 
     spec: PruningSpec
-    """As given, with the ``validation_share`` that the data set turned out to need."""
+    """The spec as given, with the ``validation_share`` that the data set needs."""
     task: Task
     loaded: LoadedModel
     label_ids: list[ClassTokens]
-    """Of a label-word head: the tokens of each class."""
+    """Label-word head: the tokens of each class."""
     columns: list[int]
-    """Of a classifier head: its output for each class of the task."""
+    """Classifier head: its output for each class of the task."""
     max_length: int
     """Tokens at which inputs are cut: the spec's, or what the model can read."""
     train: EncodedRows
     validation: list[Split]
     class_weights: ClassWeights | None
-    """What the spec's are on the training rows."""
+    """Class weights of the spec on the training rows."""
     skipped: list[BadRows]
-    """Of each split with rows that were skipped."""
+    """Skipped rows of each split that has some."""
 
 
 def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: torch.device) -> Inputs:
@@ -140,7 +140,7 @@ def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> tuple[T
 
 
 def _report_skipped(emit: EventSink, skipped: list[BadRows]) -> None:
-    """Say which rows were skipped: a message with numbers for each split, and a warning that is kept with the job."""
+    """Report the skipped rows: a message with numbers for each split, and a warning that is kept with the job."""
     counts = []
     for bad in skipped:
         count = f"{bad.count:,} of {bad.read:,} rows of {bad.where}"
@@ -152,7 +152,7 @@ def _report_skipped(emit: EventSink, skipped: list[BadRows]) -> None:
 
 
 def _warn_of_cut_words(emit: EventSink, max_length: int, splits: list[tuple[Rows, EncodedRows]]) -> None:
-    """Of token classification: say how many words are beyond the longest input, or have no token for another reason."""
+    """Token classification: log how many words are beyond the longest input, or have no token for another reason."""
     for rows, encoded in splits:
         missing = 0 if encoded.words is None else encoded.words.missing
         if missing:

@@ -37,7 +37,7 @@ def run_loop(
         done = t + 1
         if run.evaluates_after(done):
             progress.settle()
-            pruner.select(schedule.remaining(t), final=True)  # by the scores as they are now
+            pruner.select(schedule.remaining(t), final=True)  # by the current scores
             evaluations = run.evaluate("during", done, emit, signal=history.latest_signal)
             run.offer_best(done, schedule.remaining(t), evaluations)
         if run.saves_after(done):

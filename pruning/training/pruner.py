@@ -51,7 +51,7 @@ class Pruner(Backend[Batch]):
         schedule = self.schedule
         # summed over all ranks before anything is decided by them
         means = self.process_group.all_reduce_sum([float(loss) for loss in losses], self._parameters())
-        if not all(map(math.isfinite, means)):  # its gradients may well be
+        if not all(map(math.isfinite, means)):  # its gradients may be finite
             raise FloatingPointError("the loss is not finite")
         if self.weight_adam:
             self.weight_adam.learning_rate_share = schedule.learning_rate_share(t)
@@ -70,6 +70,6 @@ class Pruner(Backend[Batch]):
         return lambda: result
 
     def _parameters(self) -> list[torch.Tensor]:
-        """Everything in which a backward pass leaves a gradient."""
+        """All tensors that get a gradient in a backward pass."""
         others = self.weight_adam.parameters if self.weight_adam else []
         return [*(layer.weight for layer in self.matrices.layers.values()), *others]

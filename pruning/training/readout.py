@@ -20,7 +20,7 @@ from pruning.spec.tasks import Task
 from pruning.training.class_weights import ClassWeights, log_weights
 
 _MOST_FEATURES = 8192
-"""Of all tagged tokens; a decomposition of that many takes seconds."""
+"""Most features of tagged tokens; a decomposition of that many takes seconds."""
 
 
 def start_readout(
@@ -57,7 +57,7 @@ def start_readout(
 def _features(
     head: LabelWordHead | ClassifierHead, rows: EncodedRows, device: torch.device
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
-    """What the read-out reads [N, F] and the labels of it, the head in evaluation mode; N are rows, or tokens that have a tag."""
+    """Inputs of the read-out [N, F] and their labels, the head in evaluation mode; N are rows, or tokens that have a tag."""
     states: list[torch.Tensor] = []
     features, labels = [], []
     handle = head.readout.register_forward_pre_hook(lambda _module, inputs: states.append(inputs[0]))

@@ -25,7 +25,7 @@ FORMAT, VERSION = "espalier-report", 1
 MASK = "mask.safetensors"
 COMPACT = "mask.espalier"
 EXPORTS = "exports.json"
-"""File of the artifacts folder with what the exports measured; absent where none was asked for."""
+"""File of the artifacts folder with what the exports measured; absent where no export was requested."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Kept:
     step: int
     """Steps after which it was selected."""
     last_metrics: dict[str, float]
-    """Of the mask after the last step, on the first validation split."""
+    """Metrics of the mask after the last step, on the first validation split."""
 
 
 def job_result(
@@ -164,7 +164,7 @@ def _heads(run: Run, masks: dict[str, npt.NDArray[np.bool_]]) -> list[dict[str, 
 
 
 def _sizes(folder: Path) -> list[dict[str, Any]]:
-    """Of the files of this run; reports lie there where an earlier attempt was ended after it had written them."""
+    """Sizes of the files of this run, without reports that an earlier attempt left."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("report."))
     return [{"artifact": file.name, "bytes": file.stat().st_size} for file in files]
 
@@ -177,7 +177,7 @@ def _exports(file: Path) -> list[dict[str, Any]] | None:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for every number that JSON does not have."""
+    """The value with None for every number that JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -22,12 +22,10 @@ def resume(run: Run, history: History, checkpoints: Checkpoints, emit: EventSink
     """Restore the newest checkpoint of the run; returns the steps that it had completed, 0 where there is none."""
     found = checkpoints.latest()
     for name in checkpoints.unreadable:
-        emit(LogEvent(level="warning", message=f"checkpoint {name} cannot be read and is passed over"))
+        emit(LogEvent(level="warning", message=f"checkpoint {name} cannot be read and is skipped"))
     for name in checkpoints.foreign:
         emit(
-            LogEvent(
-                level="warning", message=f"checkpoint {name} is of another spec, other rows or other kernels, and is passed over"
-            )
+            LogEvent(level="warning", message=f"checkpoint {name} is of another spec, other rows or other kernels, and is skipped")
         )
     run.process_group.require_same("the checkpoint to resume from", torch.tensor([found[0] if found else 0]))
     if found is None:

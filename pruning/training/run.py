@@ -44,17 +44,17 @@ class Run:
     base_digest: str
     label_ids: list[ClassTokens]
     columns: list[int]
-    """Of a classifier head: its output for each class of the task."""
+    """Classifier head: its output for each class of the task."""
     head: nn.Module
     matrices: Matrices
     pruner: Backend[Batch]
     extras: ExtraParameters
-    """What the run trains outside the masked matrices."""
+    """Parameters that the run trains outside the masked matrices."""
     train: EncodedRows
     validation: list[Split]
     class_weights: ClassWeights | None
     skipped: list[BadRows]
-    """Of each split with rows that were skipped."""
+    """Skipped rows of each split that has some."""
     stream: BatchStream
     total_steps: int
     eval_every: int | None
@@ -85,8 +85,8 @@ class Run:
         return sum(len(self._rows(step, part)) for part in range(self.spec.gradient_accumulation))
 
     def _weigh(self, batch: Batch, terms: int, step: int) -> Batch:
-        """``batch`` with the ``weight`` that makes all rows of the step (in token classification all words) count alike, where its
-        micro-batches differ in size.
+        """``batch`` with the ``weight`` that makes all rows of the step (in token classification all words) have equal weight,
+        where its micro-batches differ in size.
 
         An epoch's last micro-batch is short, and the mean over micro-batches would give its rows more. The presets of the paper and
         of its code keep that mean, which is the reference's.
@@ -138,7 +138,7 @@ class Run:
         return sum(layer.kept for layer in self.matrices.layers.values())
 
     def offer_best(self, done: int, remaining: float, evaluations: list[Evaluation]) -> None:
-        """Remember the masks that were evaluated after ``done`` steps if they are the best so far at the final sparsity."""
+        """Store the masks that were evaluated after ``done`` steps if they are the best so far at the final sparsity."""
         if self.best is not None and evaluations and remaining == self.pruner.schedule.remaining_final:
             self.best.offer(done, evaluations[0].metrics)
 
@@ -177,13 +177,13 @@ class Run:
 
 
 def seed_everything(seed: int) -> None:
-    """Every random generator in reach; batch order has its own (:mod:`pruning.data.encoding`)."""
+    """State of every random generator in use; batch order has its own (:mod:`pruning.data.encoding`)."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def library_versions() -> dict[str, str]:
-    """What has to be the same for a run to be repeated bit by bit."""
+    """Settings that a bit-by-bit repetition of a run needs."""
     names = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
     return {"espalier": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}

@@ -30,7 +30,7 @@ class StartMask:
     name: str
     """``init_from``: the job that made it, or the SHA-256 of its file."""
     sha256: str
-    """Of its file."""
+    """SHA-256 of its file."""
     masks: Masks
     info: MaskInfo
 
@@ -49,12 +49,12 @@ class StartMask:
         )
 
     def numbers(self) -> dict[str, Any]:
-        """Part of the report."""
+        """Section of the report."""
         info = self.info
         return {"from": self.name, "sha256": self.sha256, "remaining": info.density, "method": info.spec.method, "task": info.task}
 
     def describe(self, found: dict[str, torch.Tensor]) -> list[LogEvent]:
-        """What a user is to know of the start; ``found`` are the first masks of the run (bool [out, in], by module path)."""
+        """Messages about the start; ``found`` are the first masks of the run (bool [out, in], by module path)."""
         info = self.info
         made = f"{info.spec.method} on {info.task}, {info.density:.2%} of the weights kept"
         other = sum(int(np.count_nonzero(mask != found[path].cpu().numpy())) for path, mask in self.masks.items())
@@ -80,7 +80,7 @@ def load_start_mask(spec: PruningSpec, sources: Sources) -> StartMask | None:
     path = sources.init_mask or uploaded
     if path is None or not path.is_file():
         raise PermanentError(
-            f"the mask of init_from {spec.init_from} is not here; give its file by --init-mask",
+            f"the mask of init_from {spec.init_from} is not available; give its file by --init-mask",
             code="start_missing",
             param="init_from",
         )

@@ -22,11 +22,11 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class StepResult:
-    """What happened in step t; everything is measured in its forward and backward pass, before its update."""
+    """Measurements of step t; everything is measured in its forward and backward pass, before its update."""
 
     step: int
     remaining: float
-    """v_t, the share asked for; ``kept`` is what rounding made of it."""
+    """v_t, the share asked for; ``kept`` is the rounded one."""
     regularization: float
     """λ_t."""
     learning_rate: float
@@ -59,7 +59,7 @@ class Backend(Protocol[Batch]):
     loss_of: Callable[[Batch], torch.Tensor]
     """Differentiable mean task loss of one micro-batch."""
     weight_adam: WeightAdam | None
-    """Optimizer of what is trained besides scores, if anything is."""
+    """Optimizer of what is trained in addition to scores, if anything."""
     max_pending: ClassVar[int]
 
     @property
@@ -68,7 +68,7 @@ class Backend(Protocol[Batch]):
         ...
 
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
-        """Make every mask M, and with it every W ⊙ M, anew; the ones of each matrix."""
+        """Recompute every mask M, and every W ⊙ M; the ones of each matrix."""
         ...
 
     def select_masks(self, remaining: float) -> None:
@@ -101,7 +101,7 @@ class Backend(Protocol[Batch]):
 
     @property
     def device(self) -> torch.device:
-        """Where the scores are."""
+        """Device of the scores."""
         return next(iter(self.matrices.layers.values())).scores.device
 
     def launch(self, t: int, micro_batches: Iterable[Batch]) -> PendingStep:

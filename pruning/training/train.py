@@ -62,7 +62,7 @@ def train(
         run.require_same_scores()
         if process_group.is_main:
             with saved_when_stopped(run, run.total_steps, history, checkpoints):
-                if spec.baseline:  # which takes about as long again: a process that dies meanwhile need not train the mask anew
+                if spec.baseline:  # takes about as long again; a process killed meanwhile need not train the mask again
                     save_checkpoint(run, run.total_steps, history, checkpoints)
                     checkpoints.wait()
                 finalize(run, before, history, work, emit, should_stop, sources, exports)
@@ -71,7 +71,8 @@ def train(
 
 
 def _check_exports(run: Run, exports: Sequence[Format]) -> None:
-    """Refuse what a submission could not: the type of a model on the hub is known only now. Raises PermanentError."""
+    """Refuse exports that a submission could not refuse: the type of a model on the hub is known only now. Raises
+    PermanentError."""
     misfit = unsupported_by_pooling(exports, run.spec.pooling, read_model_type(run.model_folder.path))
     if misfit is not None:
         raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
@@ -93,7 +94,7 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
             class_weights=None if run.class_weights is None else list(run.class_weights.values),
         )
     )
-    if first_step == 0:  # else an earlier attempt has said so
+    if first_step == 0:  # else an earlier attempt has logged it
         for warning in check_budget(run.spec, run.total_steps, run.matrices.total):
             emit(warning)
         if run.start is not None:
@@ -102,14 +103,18 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
                 emit(note)
     if run.extras.count:
         share = run.extras.count / run.matrices.total
-        emit(LogEvent(message=f"trained beside the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"))
+        emit(
+            LogEvent(
+                message=f"trained in addition to the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"
+            )
+        )
     if run.pruner.kernels == "plain" and (reason := _plain_reason(run)):
         emit(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     emit(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))
 
 
 def _plain_reason(run: Run) -> str:
-    """Why neither the GPU's nor the native kernels take the steps; empty where there are none to take."""
+    """Reason why neither the GPU's nor the native kernels take the steps; empty where the run has no steps."""
     if run.device.type != "cuda":
         return dispatch.unavailable_reason()
     return backends.unsupported_reason(run.pruner) if run.total_steps and isinstance(run.pruner, Pruner) else ""

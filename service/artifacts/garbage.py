@@ -1,9 +1,9 @@
 """Garbage collection in the object storage: deletes objects and uploads that no row needs.
 
-Called by ``worker.maintenance.garbage_collector``; nothing else deletes there, but for a job's checkpoints at its end. An object is
-garbage when its row is gone (job deleted, artifact replaced, worker lost between upload and commit). The storage is listed
-first and the database queried after: a row exists before its object does, so an object without one will never have one. Only
-the storage that is set now is collected: a database copied to elsewhere also names the storage of its origin.
+Called by ``worker.maintenance.garbage_collector``; nothing else deletes there, except for a job's checkpoints at its end. An object
+is garbage when its row is gone (job deleted, artifact replaced, worker lost between upload and commit). The storage is listed first
+and the database queried after: a row exists before its object does, so an object without one will never have one. Only the storage
+that is set now is collected: a database copied to elsewhere also names the storage of its origin.
 """
 
 from collections.abc import Callable, Iterable

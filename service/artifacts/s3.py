@@ -52,7 +52,7 @@ class Bucket:
         self._bucket = {"Bucket": url.bucket}
 
     def put(self, name: str, parts: Iterable[bytes], *, metadata: Mapping[str, str] | None = None) -> None:
-        """Store ``parts``, each of PART_BYTES but for the last, as one object: all of it or nothing.
+        """Store ``parts``, each of PART_BYTES except for the last, as one object: all of it or nothing.
 
         A part is taken from ``parts`` once the former one is stored. What ``parts`` raises aborts the upload.
         """

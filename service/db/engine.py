@@ -200,7 +200,7 @@ def _sqlite_connected(connection: DBAPIConnection, _record: object) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
     read_only = kind == "DEFERRED"
-    if connection.info.get("query_only") is not read_only:  # not each time: SQLite then plans every statement anew
+    if connection.info.get("query_only") is not read_only:  # not each time: SQLite then plans every statement again
         connection.exec_driver_sql(f"PRAGMA query_only = {read_only:d}")
         connection.info["query_only"] = read_only
     connection.exec_driver_sql(f"BEGIN {kind}")

@@ -1,4 +1,4 @@
-"""Every example of the pages on HTTP, events and uploads, run in order as it stands but for the port; no worker runs."""
+"""Every example of the pages on HTTP, events and uploads, run in order as it stands except for the port; no worker runs."""
 
 import json
 import os

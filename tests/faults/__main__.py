@@ -1,7 +1,7 @@
 """Random fault schedules against a whole service: ``python -m tests.faults --runs N --seed S``.
 
 Each run starts a service on one of the stacks that this machine has, submits jobs, breaks things in an order that the seed
-decides, mends them, waits for the end of every job and checks the invariants. The last line is one JSON object; the exit
+decides, fixes them, waits for the end of every job and checks the invariants. The last line is one JSON object; the exit
 code is 1 if anything was lost, doubled, stale or left behind.
 """
 

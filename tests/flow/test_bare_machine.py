@@ -24,7 +24,7 @@ if touch "$OUTSIDE" 2> /dev/null; then echo "the file system can be written to" 
 exec "$@"
 """
 READ_ONLY = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh"]
-"""A command whose file system is read-only but for two folders, in a mount namespace of its own; needs root."""
+"""A command whose file system is read-only except for two folders, in a mount namespace of its own; needs root."""
 SPEC: dict[str, Any] = {
     "model": "toy",
     "task": "sst2",

@@ -164,7 +164,7 @@ def test_the_label_words_of_every_task_are_single_tokens_of_bert_and_roberta() -
 
 
 def require_both_splits(sources: Sources, work: Path, **fields: Any) -> None:
-    """``accuracy`` and ``accuracy_mismatched`` are those of predictions made anew on each split."""
+    """``accuracy`` and ``accuracy_mismatched`` are those of predictions made again on each split."""
     events = run_toy(sources, work, task="mnli", **fields)
     result = finished(events)
     pruned = load_pruned(work / "artifacts" / "mask.safetensors", sources=sources)

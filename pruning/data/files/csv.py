@@ -13,7 +13,7 @@ from pruning.data.files.jsonl import decoded_lines
 CellType = type[int] | type[float] | type[str] | type[bool]
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
-"""A number as JSON writes it: 007 is text."""
+"""Number in JSON's syntax; ``007`` is text."""
 _TRUTH = {"true": True, "false": False, "True": True, "False": False, "TRUE": True, "FALSE": False}
 
 
@@ -22,7 +22,7 @@ def read_csv(file: BinaryIO, max_bytes: int, notes: list[str]) -> Iterator[Row |
 
     Raises UnreadableFileError, TooLargeError.
     """
-    csv.field_size_limit(MAX_ROW_BYTES)  # of the whole process; the limit of JSONL rows
+    csv.field_size_limit(MAX_ROW_BYTES)  # a setting of the whole process; the same limit as for JSONL rows
     dialect = detect_dialect(list(islice(decoded_lines(file, max_bytes), SAMPLE_LINES)))
     lines = _read_cells(file, max_bytes, dialect)
     header = next(lines, None)

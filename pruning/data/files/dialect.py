@@ -1,7 +1,7 @@
-"""CSV dialect of a file: its separator, and whether blanks follow it, told from the first lines.
+"""CSV dialect detection: separator and blanks after it, from the first lines of a file.
 
-Called by :mod:`pruning.data.files.csv`. A separator that cannot be told is a refusal, never a guess: a wrong one makes one column
-of a whole file, which is noticed much later.
+Called by :mod:`pruning.data.files.csv`. An ambiguous separator is refused, not guessed: a wrong one turns a whole file into one
+column, which is noticed much later.
 """
 
 import csv
@@ -19,7 +19,7 @@ _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a line are told apart."""
+    """CSV dialect: how a line is split into cells."""
 
     separator: str
     skip_lines: int = 0
@@ -28,7 +28,7 @@ class Dialect:
     """Whether blanks after a separator belong to no cell."""
 
     def notes(self) -> list[str]:
-        """What differs from plain CSV, in words."""
+        """Description of what differs from plain CSV."""
         found = []
         if self.separator != ",":
             found.append(f"cells are separated by {_SEPARATORS.get(self.separator, repr(self.separator))}")

@@ -1,8 +1,8 @@
 """Formats of data files: detection by name or media type, the errors of readers, and the limit of decompressed bytes.
 
-Called by the readers of this package and by whatever opens a file. A reader yields rows one after the other and never holds a
+Called by the readers of this package and by their callers. A reader yields rows one after the other and never holds a
 whole file in memory; in place of a row that cannot be read it yields a :class:`RowFault`, and reading goes on. What a reader
-decides about a file (its separator, a column that is left out) it appends to ``notes``, in plain words.
+decides about a file (its separator, a column that is left out) it appends to ``notes``, as sentences.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class FileFormat(StrEnum):
 
 
 Reader = Callable[[BinaryIO, int, list[str]], Iterator[Row | RowFault]]
-"""Of a file, the most bytes it may have when it is decompressed, and the notes."""
+"""Reader of a file; the arguments are the file, the limit of its decompressed bytes, and the notes."""
 
 
 class DataFileError(Exception):
@@ -41,7 +41,8 @@ class DataFileError(Exception):
 
 
 class UnknownFormatError(DataFileError):
-    """Neither name nor type of the file says what it is; send .jsonl, .jsonl.gz, .csv, .csv.gz or .parquet."""
+    """The format of the file is clear neither from its name nor from its media type; send .jsonl, .jsonl.gz, .csv, .csv.gz or
+    .parquet."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or UnknownFormatError.__doc__)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from pruning.data.files.formats import MAX_NAME, MAX_ROW_BYTES, ByteBudget, Row, RowFault, UnreadableFileError
 
 _BOM = b"\xef\xbb\xbf"
-_HALF = "holds half a surrogate pair, which is no text"
+_HALF = "holds half a surrogate pair, which is not valid text"
 
 
 def read_jsonl(file: BinaryIO, max_bytes: int, _notes: list[str]) -> Iterator[Row | RowFault]:
@@ -46,17 +46,17 @@ def _row(value: Any) -> Row | RowFault:
 
 
 def _half_character(row: Any) -> RowFault | None:
-    """What is wrong with a row that holds half a surrogate pair: JSON can write it, but no tokenizer, file or answer takes it."""
+    """Fault of a row that holds half a surrogate pair: JSON can express it, but tokenizers, UTF-8 files and responses cannot."""
     for name, value in row.items() if isinstance(row, dict) else ():
         for part, fault in (
-            (name, RowFault("name", "has a column whose name is no text")),
+            (name, RowFault("name", "has a column whose name is not valid text")),
             (value, RowFault(_HALF, f"{_HALF}, in column {name[:MAX_NAME]!r}", name[:MAX_NAME])),
         ):
             try:
                 json.dumps(part, ensure_ascii=False).encode()
             except UnicodeEncodeError:
                 return fault
-            except RecursionError:  # readable but nested too deeply to be written; for whoever writes it
+            except RecursionError:  # readable, but nested too deeply to be written: the writer reports it
                 continue
     return None
 
@@ -71,7 +71,7 @@ def decoded_lines(file: BinaryIO, max_bytes: int) -> Iterator[str]:
 
 
 def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
-    """The lines as bytes, decompressed where the content is gzip, whatever the name of the file."""
+    """The lines as bytes, decompressed where the content is gzip, independent of the file's name."""
     budget = ByteBudget(max_bytes)
     file.seek(0)
     compressed = file.read(2) == b"\x1f\x8b"

@@ -1,7 +1,7 @@
-"""Parquet reader, by pyarrow, which is imported when the first such file comes.
+"""Parquet reader (pyarrow, imported when the first such file is read).
 
-Sizes in a Parquet footer are the word of whoever wrote the file. They bound what is read of an honest one; of another one, the
-limits of the process that reads do.
+Sizes in a Parquet footer are not trusted: they bound the memory for a well-formed file, and the limits of the reading process do
+for a malicious one.
 """
 
 import math
@@ -16,7 +16,7 @@ _EXACT_DIGITS = 15
 """Decimal digits that every floating-point number keeps."""
 
 Convert = Callable[[Any], list[Any]]
-"""Of an Arrow array, to the values that are stored."""
+"""Conversion of an Arrow array to the values that are stored."""
 
 
 def read_parquet(file: BinaryIO, max_bytes: int, notes: list[str], only: Collection[str] = ()) -> Iterator[Row | RowFault]:
@@ -183,7 +183,7 @@ def _as_numbers(column: Any) -> list[Any]:
 
 
 def _as_texts(column: Any) -> list[Any]:
-    """By Arrow's own casts: Python's dates have no nanoseconds."""
+    """Values cast to text by Arrow, because Python's dates have no nanoseconds."""
     import pyarrow
 
     return list(column.cast(pyarrow.string()).to_pylist())

@@ -65,7 +65,7 @@ mirror these: at level 80 - i it is 2**24 minus that of level i."""
 
 
 def probability(level: int) -> int:
-    """Of a one, in units of 2**-24."""
+    """Probability of a one at a level, in units of 2**-24."""
     return _ONES[level] if level <= EVEN else (1 << _WHOLE_BITS) - _ONES[LEVELS - 1 - level]
 
 

@@ -24,11 +24,11 @@ class CodedMasks:
     """The parts, in the order in which they lie in a file."""
 
     codecs: list[Codec]
-    """Of each matrix."""
+    """Codec of each matrix."""
     bases: list[int]
     """Base level of each coded matrix."""
     row_frequencies: npt.NDArray[np.uint32]
-    """Of the marks of rows, [256]; all zero where no matrix has any."""
+    """Frequencies of the marks of rows, [256]; all zero where no matrix has any."""
     column_frequencies: npt.NDArray[np.uint32]
     marks: Stream
     """For each matrix the marks of its rows, then those of its columns, if its codec has them."""

@@ -1,8 +1,8 @@
 """Encoder decisions for one matrix: which codec, and the levels of its rows and columns.
 
 The model says that the log odds of a one are the sum of a row's and a column's part. Its likelihood depends on the mask only
-through the counts of ones in each row and column, so fitting it and computing the size of the result never looks at single
-bits. Floating point may differ between machines: the levels are written into the file, and decoders only read them.
+through the counts of ones in each row and column, so fitting it and computing the size of the result never reads single bits.
+Floating point may differ between machines: the levels are written into the file, and decoders only read them.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Plan:
     column_marks: Bytes | None = None
 
     def layout(self, shape: tuple[int, int]) -> BitLayout:
-        """Of a coded matrix; lines without marks are at the base level."""
+        """Bit layout of a coded matrix; lines without marks are at the base level."""
         rows, columns = (
             np.full(length, CENTRE, np.uint8) if marks is None else marks
             for marks, length in zip((self.row_marks, self.column_marks), shape, strict=True)
@@ -100,7 +100,7 @@ class _Lines:
         self.active = ~((counts == 0) & marked | self.ones)
         self.counts = counts[self.active]
         self.bins: npt.NDArray[np.intp] = np.zeros(len(self.counts), np.intp)
-        """Of each active line."""
+        """Bin of each active line."""
 
     def bin(self, length: int) -> None:
         """Put active lines of about the same log odds together; ``length`` is what remains of a line."""

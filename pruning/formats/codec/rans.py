@@ -19,7 +19,7 @@ LOWEST = 1 << 24
 STATE_BITS = 40
 MAX_LANES = 4096
 MAX_STEPS = 1 << 16
-"""Symbols per lane: bounds what a small hostile file can make a decoder do one step at a time."""
+"""Symbols per lane: bounds the sequential steps of a decoder on a small malicious file."""
 _STEPS_WANTED = 8192
 _LANES_WANTED = 1024
 _BATCH = 1 << 17
@@ -37,7 +37,7 @@ class Stream(NamedTuple):
     """Coded symbols."""
 
     states: npt.NDArray[np.uint64]
-    """Of each lane, before its first symbol."""
+    """State of each lane, before its first symbol."""
     words: npt.NDArray[np.uint16]
     """In the order in which the decoder takes them."""
 

@@ -39,7 +39,7 @@ def build_library() -> Path:
 
 
 def _folder() -> Path:
-    """A folder that only this user can write to, because what lies in it is loaded as code."""
+    """A folder that only this user can write to, because its files are loaded as code."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     folder = Path(root) / "espalier" / "kernels"
     try:
@@ -56,7 +56,7 @@ def _folder() -> Path:
 
 
 def _key(compiler: str) -> str:
-    """Of everything the file depends on: sources, flags, compiler, and the processor it is for."""
+    """Digest of everything the file depends on: sources, flags, compiler, and the processor it is for."""
     parts = (compiler, _version(compiler), *_flags(compiler), platform.machine(), _processor())
     total = hashlib.sha256(" ".join(parts).encode())
     for file in (*_SOURCES, *_HEADERS):
@@ -69,7 +69,7 @@ def _flags(compiler: str) -> list[str]:
     if "clang" not in _version(compiler):
         flags.append("-fopenmp")  # GCC's is torch's too, so that both share one pool; clang's would be a second one
     if platform.machine() in {"x86_64", "AMD64"}:
-        flags.append("-mprefer-vector-width=512")  # where there are such vectors: compilers take half of them by default
+        flags.append("-mprefer-vector-width=512")  # where there are such vectors: compilers use half their width by default
     return flags
 
 

@@ -17,7 +17,7 @@ from pruning.masking.topk_state import ThresholdState
 
 _NOT_A_NUMBER, _NO_MEMORY = 1, 2
 _MIN_PARALLEL = 2**19
-"""Weights that one thread multiplies in about the time in which a sleeping one wakes up."""
+"""Weights that one thread multiplies in about the time in which a sleeping thread wakes."""
 Tensors = Sequence[torch.Tensor]
 
 
@@ -105,7 +105,7 @@ class CpuKernels:
         return _means(masses, sizes)
 
     def masses(self, scores: Tensors, temperature: float) -> list[float]:
-        """Mean σ(S/p) of each matrix, to the last bit what ``adam`` finds."""
+        """Mean σ(S/p) of each matrix, equal to the last bit to that of ``adam``."""
         masses, sizes = _doubles([0.0] * len(scores)), _sizes(scores)
         self._masses(len(scores), _pointers(scores), sizes, 1 / temperature, masses, torch.get_num_threads())
         return _means(masses, sizes)

@@ -27,7 +27,7 @@ _plain_only = False
 
 
 def cpu_kernels_for(*groups: Sequence[torch.Tensor | None], dtypes: Sequence[torch.dtype] = (torch.float32,)) -> CpuKernels | None:
-    """The compiled kernels if they can work on these tensors (None: a tensor that this matrix lacks); None means plain."""
+    """The compiled kernels if they support these tensors (None: a tensor that this matrix lacks); None means plain."""
     if _plain_only or not all(_is_supported(tensor, dtypes) for tensors in groups for tensor in tensors):
         return None
     return _load()[0]

@@ -19,7 +19,7 @@ from pruning.masking.wrap import Matrices
 
 @dataclass(frozen=True)
 class Calibration:
-    """A few batches and a way to run them, for methods that look at activations."""
+    """A few batches and a way to run them, for methods that read activations."""
 
     forward: Callable[[dict[str, torch.Tensor]], Any]
     batches: Iterable[dict[str, torch.Tensor]]
@@ -73,11 +73,11 @@ class Method(ABC):
 
 
 class LocalTopK(Method):
-    """Common ground of the methods that keep the largest scores of each matrix; subclasses say how many."""
+    """Base class of the methods that keep the largest scores of each matrix; subclasses say how many."""
 
     @property
     def ranking(self) -> Ranking | None:
-        """By the scores as they are, in each matrix by itself."""
+        """Ranking by the scores themselves, within each matrix."""
         return Ranking("matrix", self.keep_counts)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:

@@ -28,7 +28,7 @@ class SmpS(LocalTopK):
 
     @property
     def ranking(self) -> Ranking:
-        """By the scores as they are, in each matrix by itself; counts by mass."""
+        """Ranking by the scores themselves, within each matrix; counts by mass."""
         return Ranking("matrix", self.keep_counts, MassShares(self.temperature, self.surplus))
 
     def keep_counts(self, matrices: Matrices, remaining: float) -> list[int]:
@@ -61,13 +61,13 @@ class SmpG(Method):
 
     @property
     def ranking(self) -> Ranking:
-        """By the scores as they are, all matrices together."""
+        """Ranking by the scores themselves, over all matrices together."""
         return Ranking("model", lambda matrices, remaining: [self._count(matrices, remaining)])
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay.
 
-        Matrices with a sparsity of their own are ranked by themselves, and the others for what is left.
+        Matrices with a sparsity of their own are ranked separately, and the others for the remaining ones.
         """
         layers = list(matrices.layers.values())
         if matrices.own is None:

@@ -53,7 +53,7 @@ class WandaPrior(Method):
 
     @property
     def ranking(self) -> Ranking | None:
-        """That of the method."""
+        """Ranking of the wrapped method."""
         return self.method.ranking
 
     def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
@@ -64,7 +64,7 @@ class WandaPrior(Method):
             matrices.layers[path].scores.add_((saliency - saliency.mean()) / spread, alpha=self.strength)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
-        """As the method does."""
+        """Masks by the wrapped method."""
         return self.method.select(matrices, remaining, final=final)
 
 

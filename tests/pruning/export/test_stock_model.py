@@ -267,7 +267,7 @@ def test_a_head_wider_than_the_states_and_too_many_classes_are_refused(tmp_path:
         config = ElectraConfig.from_pretrained(base, embedding_size=48)
         ElectraForMaskedLM(config).save_pretrained(base)
     case = case_of(tmp_path / "one", base, task=CLASSES)
-    assert case.stock.reason == "the head of ElectraForMaskedLM is 48 wide, its states 32, which is no multiple of it"
+    assert case.stock.reason == "the head of ElectraForMaskedLM is 48 wide, its states 32, which is not a multiple of it"
     words = list(toy_models.WORDS[:12])
     many = {"dataset": "rows", "text": ["sentence"], "labels": words, "label_words": words}
     case = case_of(tmp_path / "two", toy_architectures.make_model(tmp_path / "bert", "bert"), task=many)

@@ -247,7 +247,7 @@ def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> No
 
 
 def test_a_density_asked_of_single_matrices_stands_beside_the_one_got() -> None:
-    label = "Density asked and got"
+    label = "Requested and reached density"
     assert label not in Elements(page(numbers())).tables
     given = numbers()
     for row in given["matrices"]:

@@ -1,4 +1,4 @@
-"""Passes repeated from a recording against the same passes run anew, for every architecture."""
+"""Passes repeated from a recording against the same passes run again, for every architecture."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def gradients(weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     return [weight.grad for weight in weights if weight.grad is not None]
 
 
-def anew(loss_of: Callable[[Batch], torch.Tensor], weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
+def again(loss_of: Callable[[Batch], torch.Tensor], weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
     """Loss of each batch and the gradients of their mean, without recordings."""
     torch.manual_seed(seed)
     losses = []
@@ -93,7 +93,7 @@ def test_a_repeated_pass_is_the_pass_run_anew(
     replays = CudaGraphCache(run.pruner.loss_of, weights, record, remarks.append)
     every = list(range(16))
     steps = [[run.train.batch(every[i : i + 4], run.device, padded_like=every)] for i in range(0, 16, 4)]
-    expected = [anew(run.pruner.loss_of, weights, step, seed) for seed, step in enumerate(steps)]
+    expected = [again(run.pruner.loss_of, weights, step, seed) for seed, step in enumerate(steps)]
     assert len({losses[0] for losses, _ in expected}) == len(steps)
     for seed, step in enumerate(steps):
         assert_same(repeated(replays, weights, step, seed), expected[seed])
@@ -104,9 +104,9 @@ def test_a_repeated_pass_is_the_pass_run_anew(
 
 
 def anew_beside(run: Run, weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
-    """:func:`anew`, the gradients back where they were afterwards."""
+    """:func:`again`, the gradients back where they were afterwards."""
     places = gradients(weights)
-    found = anew(run.pruner.loss_of, weights, batches, seed)
+    found = again(run.pruner.loss_of, weights, batches, seed)
     for weight, place in zip(weights, places, strict=True):
         weight.grad = place
     return found
@@ -128,7 +128,7 @@ class Toy:
         batches = [{"x": torch.randn(count, 5)} for count in rows]
         found = repeated(self.replays, self.weights, batches, 0)
         places = gradients(self.weights)
-        assert_same(found, anew(self.loss_of, self.weights, batches, 0))
+        assert_same(found, again(self.loss_of, self.weights, batches, 0))
         for weight, place in zip(self.weights, places, strict=True):
             weight.grad = place
 

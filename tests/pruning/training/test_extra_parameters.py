@@ -145,7 +145,7 @@ def test_the_tier_is_bounded_and_a_new_classifier_is_not(sources: Sources, tmp_p
     events = run_toy(sources, tmp_path / "wide", tier="masks+extras", head="classifier", max_steps=2, train_rows=16)
     metrics = finished(events)
     assert metrics["extra_share"] > 0.06
-    assert any("beside the scores" in event.message for event in of_kind(events, "log"))
+    assert any(f"{metrics['extra_parameters']:,} parameters" in event.message for event in of_kind(events, "log"))
     stored = load_file(tmp_path / "wide" / "artifacts" / trained_weights.WEIGHTS)
     assert {"parameter.classifier.weight", "parameter.classifier.bias"} <= stored.keys()
     assert not any(key.startswith("readout.") for key in stored)

@@ -34,7 +34,7 @@ def test_an_evaluation_is_a_job_that_makes_no_mask(database: Database, tmp_path:
     assert asked.spec["devices"] == 1
     recorded = factories.recorded_events(database, asked.id)
     assert recorded == [("created", {"status": "queued", "evaluation_of": pruned.id})]
-    assert ask(database, pruned).id != asked.id, "each is evaluated anew"
+    assert ask(database, pruned).id != asked.id, "each is evaluated again"
     job = factories.claim(database)
     assert job is not None
     with database.write() as session:

@@ -1,5 +1,5 @@
 // What an update does to the scores: their gradient, and Adam. Twins of the plain functions in pruning/masking/score_adam.py, for
-// float32; sums are in float64 but for the first thousand of each.
+// float32; sums are in float64 except for the first thousand of each.
 #include <cmath>
 #include <cstring>
 

@@ -1,7 +1,7 @@
 """Triton kernels of the score update: gradients with regulariser, clipping, Adam, sums per matrix.
 
 Launched by :mod:`pruning.masking.kernels.triton.adam`. Twins of the plain functions in :mod:`pruning.masking.score_adam`:
-float32, each operation rounded by itself, sums in float64 but for those of σ over one chunk. No two programs add to the same
+float32, each operation rounded separately, sums in float64 except for those of σ over one chunk. No two programs add to the same
 number, so a repeated launch gives the same bits.
 """
 
@@ -23,7 +23,7 @@ def scalar(scalars, index):
 
 @triton.jit
 def pointer(addresses, matrix, begin, kind: tl.constexpr):
-    """Pointer to weight ``begin`` of a matrix of dtype ``kind``; the compiler is told that it is a multiple of 16 bytes."""
+    """Pointer to weight ``begin`` of a matrix of dtype ``kind``; a hint marks it as a multiple of 16 bytes."""
     return tl.multiple_of(tl.load(addresses + matrix).to(tl.pointer_type(kind)), 16) + begin
 
 
@@ -172,7 +172,7 @@ def adam(
 
 @triton.jit
 def add_up(parts, first, sizes, out, mean: tl.constexpr, block: tl.constexpr):
-    """Of each matrix the sum over its chunks, or with ``mean`` the sum divided by its weights."""
+    """For each matrix the sum over its chunks, or with ``mean`` the sum divided by its weights."""
     matrix = tl.program_id(0)
     begin, end = tl.load(first + matrix), tl.load(first + matrix + 1)
     lanes = tl.arange(0, block)

@@ -1,7 +1,7 @@
 """Availability of the Triton programs on a device: NVIDIA GPU, Triton installed, self-test passed.
 
-Called by :mod:`pruning.training.backends`. Where the programs are not available, plain PyTorch does the work and the run's log
-has the reason. Triton is imported here, inside :func:`unavailable_reason`, and not before.
+Called by :mod:`pruning.training.backends`. Where the programs are not available, plain PyTorch is used and the run's log has
+the reason. Triton is imported here, inside :func:`unavailable_reason`, and not before.
 """
 
 import torch

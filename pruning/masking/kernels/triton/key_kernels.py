@@ -29,7 +29,7 @@ def score_of(key):
 
 @triton.jit
 def key_of_float(score):
-    """Of a scalar; int64."""
+    """Key of a scalar; int64."""
     return key_of(score.to(tl.int32, bitcast=True)).to(tl.int64)
 
 

@@ -146,7 +146,7 @@ def _allocation(table: ChunkTable) -> None:
 
 
 def _require(what: str, found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
-    """Equal but for the roundings of float32."""
+    """Equal except for the roundings of float32."""
     for one, other in zip(found, expected, strict=True):
         if not torch.allclose(one.double().cpu(), other.double().cpu(), rtol=2e-5, atol=1e-7):
             raise SelfTestError(f"{what} differ from those of plain PyTorch")

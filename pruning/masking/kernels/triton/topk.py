@@ -56,7 +56,7 @@ class SelectionState(IntEnum):
     """Scores at the threshold."""
     NAN = 8
     FAULT = 9
-    """1: a score was NaN; 2: a count that no mask has. Permanent: nothing is written any more."""
+    """1: a score was NaN; 2: a count that no mask has. Permanent: after it nothing is written."""
     COLD = 10
     """How many selections the bracket did not help."""
     KNOWN = 11

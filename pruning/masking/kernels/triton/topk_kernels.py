@@ -105,8 +105,8 @@ def count_digits(
     tile: tl.constexpr,
     whole: tl.constexpr,
 ):
-    """Of the keys that begin with the prefix, how many have which eight bits from ``shift`` on: of a ranking's candidates
-    where it is warm, and else of all its scores."""
+    """Histogram of the eight bits from ``shift`` on, of the keys that begin with the prefix: of a ranking's candidates where
+    it is warm, else of all its scores."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
     ranking = tl.load(ranking_of + at)

@@ -18,7 +18,7 @@ def to_device_async(values: Sequence[float], dtype: torch.dtype, device: torch.d
 class AsyncReadback:
     """A copy of ``parts`` (each [any], of any dtype that float64 holds) as they are at this point of the device's work.
 
-    Nothing waits before :meth:`read`.
+    Only :meth:`read` waits.
     """
 
     def __init__(self, *parts: torch.Tensor) -> None:

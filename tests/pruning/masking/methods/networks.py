@@ -87,5 +87,5 @@ def compare_step_by_step(pruner: Pruner[tuple[Tensor, Tensor]], expected: refere
 
 
 def assert_close(got: Tensor, wanted: Tensor, what: str) -> None:
-    """Equal but for the rounding of double precision."""
+    """Equal except for the rounding of double precision."""
     torch.testing.assert_close(got.detach(), wanted.detach(), rtol=1e-8, atol=1e-11, msg=lambda text: f"{what}: {text}")
