@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 from pruning.processes.pipe_lines import LineBuffer
 
@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def logged_stderr(program: str) -> Iterator[int]:
+def logged_stderr(program: str, context: Context | None = None) -> Iterator[int]:
     """A descriptor for the standard error of a child that is started inside the block; ``program`` names it in the log.
 
-    The lines have the fields that are bound where this is called, such as the request's id. A thread logs them until the child and
-    all that it started have ended.
+    The lines have the fields that are bound in ``context``, by default that of the caller with the request's id. A thread logs them
+    until the child and all that it started have ended.
     """
     reading, writing = os.pipe()
     try:
-        run = copy_context().run
+        run = (copy_context() if context is None else context).run
         threading.Thread(target=run, args=(_log_lines, reading, program), name=f"stderr of {program}", daemon=True).start()
         yield writing
     finally:

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 
 from api.child_log import logged_stderr
 from pruning.processes.bootstrap import python_command
@@ -63,7 +64,7 @@ class PredictionProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
         # not bound to the thread that starts it: that is one of a pool, which ends when it has been idle for a while
-        with logged_stderr("predictor") as stderr:
+        with logged_stderr("predictor", Context()) as stderr:  # it outlives the request that starts it
             self._child = ChildProcess(command, environment, stderr=stderr, end_with_thread=False)
         self._lines = PipeLines(self._child.stdout, _MAX_RESPONSE_BYTES)
         self._asked_at: float | None = None

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from structlog.contextvars import bound_contextvars
+
 from service import failpoints
 from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Job
@@ -93,9 +95,11 @@ class Maintainer:
         for job in lost:
             record_lost_attempt(job)
         for job_id in requeued:
-            log.warning("job %s was lost by its worker and taken from it", job_id)
+            with bound_contextvars(job_id=job_id):
+                log.warning("job %s was lost by its worker and taken from it", job_id)
         for job_id in unrunnable:
-            log.warning("no live worker has as many devices as job %s asks for", job_id)
+            with bound_contextvars(job_id=job_id):
+                log.warning("no live worker has as many devices as job %s asks for", job_id)
         if not context.stopping.is_set():
             for _ in range(self._count_startable()):
                 self._start_worker_thread()

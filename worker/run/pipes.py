@@ -4,7 +4,9 @@ Called by ``worker.run.event_recorder``. A trainer that floods its pipes costs t
 standard output are cut by ``pruning.processes.pipe_lines``.
 """
 
-_REPLACEMENT = b"[secret]"
+from service.redaction import SECRET
+
+_REPLACEMENT = SECRET.encode("ascii")
 
 
 class Redactor:

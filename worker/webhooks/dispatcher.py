@@ -4,10 +4,13 @@ Started by ``worker.app`` in every worker; any number may run at once. A receive
 its owner only: jobs do not wait for it, and each owner and each host has a share of what is in flight (``shares``).
 """
 
+import contextvars
 import logging
 import random
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from structlog.contextvars import bind_contextvars
 
 from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Delivery
@@ -108,7 +111,7 @@ class WebhookDispatcher:
             for owner, url in accepted:  # another worker was faster, or the database is away
                 self._shares.release(owner, url)
         self._busy.update(claim.delivery.webhook_id for claim in claimed)
-        return [self._pool.submit(self._send, claim) for claim in claimed]
+        return [self._pool.submit(_log_context(claim).run, self._send, claim) for claim in claimed]
 
     def _send(self, claim: Claim) -> None:
         """Send one message and record the result."""
@@ -171,3 +174,10 @@ class WebhookDispatcher:
             )
         if result.error is not None:
             log.warning("message %s, attempt %d: %s", delivery.id, delivery.attempts, result.error)
+
+
+def _log_context(claim: Claim) -> contextvars.Context:
+    """A context in which log lines name the owner and the job of a message; test messages are about no job."""
+    context = contextvars.copy_context()
+    context.run(bind_contextvars, owner=claim.owner, job_id=claim.delivery.job_id or None)
+    return context

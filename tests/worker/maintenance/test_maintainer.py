@@ -5,6 +5,7 @@ import pytest
 from service.jobs import claims, commands, heartbeats
 from service.jobs.fence import Fence
 from service.states import Status
+from tests.json_logs import logged
 from tests.service import factories
 from tests.worker.conftest import WorkerHarness, fake_trainer_command
 from worker.context import Context
@@ -74,7 +75,9 @@ def test_stop_waits_for_the_jobs_that_it_started(harness: WorkerHarness, monkeyp
 
 def test_a_job_that_asks_for_too_many_devices_gets_an_event(harness: WorkerHarness) -> None:
     job_id = harness.submit(devices=8)
-    assert started(harness) == started(harness) == 0
+    with logged("worker") as lines:
+        assert started(harness) == started(harness) == 0
+    assert [line["job_id"] for line in lines if line["level"] == "warning"] == [job_id]
     (message,) = [event.data["message"] for event in harness.events(job_id) if event.type == "waiting"]
     assert "asks for 8 devices, and no live worker has more than 1" in message
 

@@ -16,6 +16,7 @@ from service.jobs.status_messages import FINAL_EVENTS
 from service.tracing import spans
 from service.webhooks import outbox, ssrf, subscriptions
 from service.webhooks.ssrf import UrlPolicy
+from tests.json_logs import logged
 from tests.recorded_traces import RecordedTraces, parent_id, span_id, trace_id
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
@@ -201,9 +202,12 @@ def test_an_error_with_one_message_does_not_stop_the_others(harness: WorkerHarne
         broken, _ = register(harness, "http://broken.example/")
         absent, _ = register(harness, f"http://127.0.0.1:{down}/")
         register(harness, receiver.url)
-        cancel_a_job(harness)
-        assert WebhookDispatcher(harness.context).tick() == 3
+        job_id = cancel_a_job(harness)
+        with logged("worker") as lines:
+            assert WebhookDispatcher(harness.context).tick() == 3
         assert len(receiver.requests) == 1
+    assert {(line["owner"], line["job_id"]) for line in lines} == {("local", job_id)}
+    assert sum("exception" in line for line in lines) == 1
     assert message(harness, broken).last_error == "ZeroDivisionError"
     assert str(message(harness, absent).last_error).startswith("ConnectError")
 
