@@ -6,7 +6,7 @@ and the database queried after: a row exists before its object does, so an objec
 that is set now is collected: a database copied to elsewhere also names the storage of its origin.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import select
@@ -32,33 +32,41 @@ def collect_garbage(database: Database, storage_url: str, should_stop: Callable[
     """
     bucket = open_bucket(storage_url)
     removed = 0
-    for page in bucket.list_pages(ARTIFACTS):
+    for names in _orphans(database, bucket):
         if should_stop():
             return removed
-        orphans = set(page) - _with_row(database, page)
-        bucket.delete(sorted(orphans))
-        removed += len(orphans)
+        bucket.delete(names)
+        removed += len(names)
     removed += _abort_uploads(bucket, ARTIFACTS, lambda names: _with_row(database, names))
-    removed += _collect_models(database, bucket, should_stop)
-    ended = {job_id for job_id in bucket.list_folders(CHECKPOINTS) if is_job_id(job_id)}
-    ended -= _unfinished(database, ended)
-    for job_id in sorted(ended):
+    removed += _abort_uploads(bucket, MODELS, lambda names: _with_row(database, names, ModelFile.object_name))
+    for job_id in _ended_with_checkpoints(database, bucket):
         if should_stop():
             return removed
         removed += delete_checkpoints(bucket, job_id)
     return removed + _abort_uploads(bucket, CHECKPOINTS, lambda names: _of_unfinished_jobs(database, names))
 
 
-def _collect_models(database: Database, bucket: Bucket, should_stop: Callable[[], bool]) -> int:
-    """Delete the objects of uploaded models that were deleted, or whose upload broke off; how many."""
-    removed = 0
-    for page in bucket.list_pages(MODELS):
-        if should_stop():
-            return removed
-        orphans = set(page) - _with_row(database, page, ModelFile.object_name)
-        bucket.delete(sorted(orphans))
-        removed += len(orphans)
-    return removed + _abort_uploads(bucket, MODELS, lambda names: _with_row(database, names, ModelFile.object_name))
+def unneeded_objects(database: Database, storage_url: str) -> Iterator[str]:
+    """Names of the objects that :func:`collect_garbage` would delete. Raises StorageUnavailableError."""
+    bucket = open_bucket(storage_url)
+    for names in _orphans(database, bucket):
+        yield from names
+    for job_id in _ended_with_checkpoints(database, bucket):
+        for page in bucket.list_pages(f"{CHECKPOINTS}{job_id}/"):
+            yield from page
+
+
+def _orphans(database: Database, bucket: Bucket) -> Iterator[list[str]]:
+    """A page at a time, the objects of artifacts and of uploaded models that no row names."""
+    for folder, column in ((ARTIFACTS, StoredObject.name), (MODELS, ModelFile.object_name)):
+        for page in bucket.list_pages(folder):
+            yield sorted(set(page) - _with_row(database, page, column))
+
+
+def _ended_with_checkpoints(database: Database, bucket: Bucket) -> list[str]:
+    """Jobs that have checkpoints in the storage and no use for them."""
+    found = {job_id for job_id in bucket.list_folders(CHECKPOINTS) if is_job_id(job_id)}
+    return sorted(found - _unfinished(database, found))
 
 
 def delete_checkpoints(bucket: Bucket, job_id: str) -> int:

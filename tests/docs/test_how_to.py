@@ -2,33 +2,25 @@
 (toys are in the place of models). An example that cannot be run says why in a comment before it.
 """
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import runbooks
 from tests.processes import ROOT
+from tests.runbooks import DOCS, EXAMPLE, examples
 from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
 pytestmark = pytest.mark.timeout(1200)  # a page has up to six jobs
-DOCS = ROOT / "docs"
-EXAMPLE = re.compile(r"(?ms)^(?:<!-- (?P<reason>[^\n]+) -->\n)?```(?P<language>sh|python)\n(?P<code>.*?)^```")
-HERE = ("how-to/own-data", "how-to/private-models", "how-to/sweep", "how-to/tune-for-a-budget", "how-to/export", "how-to/back-up")
-ELSEWHERE = ("how-to/using-masks",)
+HERE = ("how-to/own-data", "how-to/private-models", "how-to/sweep", "how-to/tune-for-a-budget", "how-to/export")
+ELSEWHERE = ("how-to/using-masks", "how-to/back-up")
 """Pages whose examples a test of their own runs."""
-
-
-def examples(page: str) -> list[tuple[str, str]]:
-    """Language and code of all examples of a page that can be run."""
-    text = (DOCS / f"{page}.md").read_text("utf-8")
-    return [(found["language"], found["code"]) for found in EXAMPLE.finditer(text) if found["reason"] is None]
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +41,14 @@ def address(folder: Path) -> Iterator[str]:
 
 def run(page: str, address: str, folder: Path, here: Path) -> str:
     """What the examples of a page print, run in order in the folder ``here``. Fails with what they say on standard error."""
-    shell = [f'espalier() {{ "{sys.executable}" -m espalier.cli "$@"; }}', f'python() {{ "{sys.executable}" "$@"; }}']
-    for language, code in examples(page):
-        fewer = re.sub(r"(max_steps(?:=|\": ))\d+", r"\g<1>10", code)
-        shell.append(fewer if language == "sh" else f"python - <<'END_OF_PROGRAM'\n{fewer}END_OF_PROGRAM\n")
+    fewer = [(language, re.sub(r"(max_steps(?:=|\": ))\d+", r"\g<1>10", code)) for language, code in examples(page)]
     variables = {
         "ESPALIER_URL": address,
         "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": str(ROOT),
         "ESPALIER_MODELS_DIR": str(folder / "models"),
         "ESPALIER_DATASETS_DIR": str(folder / "datasets"),
     }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(shell)],
-        env={**os.environ, **variables},
-        cwd=here,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return runbooks.run(fewer, variables, here)
 
 
 def test_the_quickstart(address: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,12 +90,6 @@ def test_export(address: str, folder: Path, tmp_path: Path) -> None:
     printed = run("how-to/export", address, folder, tmp_path)
     assert re.fullmatch(r"\('negative', 'positive'\) \[[01]\]", printed.splitlines()[-1])
     assert (tmp_path / "folder" / "config.json").exists()
-
-
-def test_back_up(address: str, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "espalier-data").symlink_to(folder / "data")
-    run("how-to/back-up", address, folder, tmp_path)
-    assert (tmp_path / "copy.db").read_bytes().startswith(b"SQLite format 3")
 
 
 def test_every_example_is_run_or_says_why_not() -> None:

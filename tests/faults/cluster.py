@@ -64,11 +64,11 @@ class Cluster:
         """A worker; with ``at``, it or one of its trainers is killed at that point, once."""
         return self._start("tests.worker.fake_worker", [], at, environment, "worker")
 
-    def start_api(self, at: Failpoint | None = None) -> ForkedProcess:
+    def start_api(self, at: Failpoint | None = None, **environment: str) -> ForkedProcess:
         """The API, once it responds."""
         port = self.url.rpartition(":")[2]
         arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
-        api = self._start("uvicorn", arguments, at, {}, "api")
+        api = self._start("uvicorn", arguments, at, environment, "api")
         wait_until(lambda: self._api_responds() or api.exit_code is not None, what=lambda: f"the API: {api.output}")
         assert api.exit_code is None, api.output
         return api
