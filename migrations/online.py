@@ -58,7 +58,7 @@ class Index(NamedTuple):
     """An index on columns, of the rows that ``where`` matches or of all."""
 
     name: str
-    columns: Sequence[str]
+    columns: Sequence["str | sa.TextClause"]
     where: str | None = None
 
 

@@ -180,6 +180,7 @@ def _empty(url: str) -> None:
             "sweeps",
             "webhooks",
             "workers",
+            "maintenance_turns",
             "api_keys",
             "secrets",
             "answers",

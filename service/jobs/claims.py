@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, insert, select
+from sqlalchemy import ColumnElement, exists, func, insert, literal_column, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
@@ -24,7 +24,8 @@ from service.states import Status
 _LONGEST_DELAY_SECONDS = 3600.0
 _MOST_WARNINGS = 20
 _CLAIM_ORDER = (Job.priority.desc(), Job.created_at, Job.id)
-requested_devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
+_QUEUED = Job.status == literal_column(f"'{Status.QUEUED}'")  # in words, for the index of the claim
+requested_devices = func.coalesce(Job.devices, Job.spec["devices"].as_integer(), 1)
 """SQL expression: how many devices a job asks for."""
 
 
@@ -38,7 +39,7 @@ class ControlRequests:
 
 def due_for_devices(devices: int) -> tuple[ColumnElement[bool], ...]:
     """Condition on ``Job``: queued jobs that a worker with ``devices`` devices could run now if all of them were free."""
-    return Job.status == Status.QUEUED, Job.not_before <= now_sql(), requested_devices <= devices
+    return _QUEUED, Job.not_before <= now_sql(), requested_devices <= devices
 
 
 def count_startable(session: Session, *, devices: int, free_devices: int, slots: int) -> int:

@@ -6,7 +6,7 @@ commits.
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
@@ -29,6 +29,11 @@ def live_workers(session: Session, *, within_seconds: float) -> Sequence[Worker]
     """Workers with a heartbeat in the last ``within_seconds``, oldest first."""
     statement = select(Worker).where(Worker.seen_at >= now_sql(-within_seconds)).order_by(Worker.started_at, Worker.id)
     return session.scalars(statement).all()
+
+
+def most_devices(session: Session, *, within_seconds: float) -> int | None:
+    """The most devices that any of these workers has; None without workers."""
+    return session.scalars(select(func.max(Worker.devices)).where(Worker.seen_at >= now_sql(-within_seconds))).one()
 
 
 def remove(session: Session, worker_id: str) -> None:

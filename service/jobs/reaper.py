@@ -1,20 +1,21 @@
 """Reaper of expired leases: requeues or fails jobs whose worker stopped renewing its lease.
 
-The maintenance thread of every worker calls it every few seconds; any number may do so at once. Never commits.
+The maintenance thread of one worker at a time calls it every few seconds (``service.jobs.turns``); any number may do so at once.
+Never commits.
 """
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Event, Failure, Job
+from service.db.models.job import MANY_DEVICES
 from service.jobs import heartbeats
-from service.jobs.claims import due_for_devices, record_failed_attempt, requested_devices
+from service.jobs.claims import record_failed_attempt, requested_devices
 from service.jobs.transitions import append_event
 from service.states import Status
 
 _BATCH = 100  # rows locked by one call; the next comes within seconds
-_UNLIMITED = 1 << 30  # devices
 
 WORKER_LOST = Failure(
     code="worker_lost",
@@ -57,12 +58,14 @@ def report_unrunnable_jobs(session: Session, *, worker_seen_seconds: float) -> l
 
     Such a job is not refused when it is submitted, because a worker with enough devices may be about to start.
     """
-    most = max((worker.devices for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)), default=0)
-    if not most:
+    most = heartbeats.most_devices(session, within_seconds=worker_seen_seconds)
+    if most is None:
         return []
     reported = exists().where(Event.job_id == Job.id, Event.type == "waiting")
     waiting = (
-        select(Job.id, requested_devices).where(*due_for_devices(_UNLIMITED), requested_devices > most, ~reported).limit(_BATCH)
+        select(Job.id, requested_devices)
+        .where(text(MANY_DEVICES), Job.not_before <= now_sql(), requested_devices > most, ~reported)
+        .limit(_BATCH)
     )
     rows = session.execute(waiting).all()
     for job_id, wanted in rows:

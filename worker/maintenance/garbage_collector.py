@@ -15,7 +15,8 @@ from service.artifacts import garbage
 from service.db.models import Job
 from service.errors import StorageUnavailableError
 from service.ids import is_job_id
-from service.jobs import list_columns
+from service.jobs import list_columns, turns
+from service.jobs.turns import Turn
 from service.operations import retention
 from service.states import TERMINAL
 from worker.context import Context
@@ -24,6 +25,8 @@ from worker.periodic import PeriodicThread
 
 _MAINTENANCE_TICKS = 30
 """Ticks of the maintainer between two collections: five minutes by default."""
+_TURN = 0.5
+"""Time between two turns in which rows and objects of the whole service are collected, in collections of one worker."""
 _STOP_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class GarbageCollector:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._interval = _MAINTENANCE_TICKS * context.settings.rescue_seconds
-        self._thread = PeriodicThread("garbage collector", self._run_once, retry_seconds=self._interval)
+        self._thread = PeriodicThread("garbage collector", self.run_once, retry_seconds=self._interval)
 
     def start(self) -> None:
         """Collect at once, then every few minutes."""
@@ -44,15 +47,22 @@ class GarbageCollector:
         """Begin no further collection. One that runs sees ``stopping``, or ends with the process: each removal stands alone."""
         self._thread.stop(_STOP_SECONDS)
 
-    def _run_once(self) -> float:
-        self.collect()
+    def run_once(self) -> float:
+        """Collect, what belongs to the whole service in its turn; the seconds until the next collection."""
+        with self._context.database.write() as session:
+            rows = turns.take(session, Turn.COLLECTION, every_seconds=self._interval * _TURN)
+        self.collect(rows=rows)
         return self._interval
 
-    def collect(self) -> None:
-        """Remove everything that is not needed any more. Raises the database's error when it is away."""
+    def collect(self, *, rows: bool = True) -> None:
+        """Remove everything that is not needed any more; without ``rows`` only what lies on this host.
+
+        Raises the database's error when it is away.
+        """
         self._remove_files()
-        self._delete_rows()
-        self._remove_objects()
+        if rows:
+            self._delete_rows()
+            self._remove_objects()
 
     def _remove_files(self) -> None:
         """Files of jobs that ended while no worker held them (cancelled while queued, say) or were deleted, and data sets
@@ -75,9 +85,11 @@ class GarbageCollector:
         with database.write() as session:
             datasets.delete_abandoned(session)
         uploaded_models.purge_abandoned(database, self._context.stopping.is_set)
-        with database.write() as session:
-            filled = list_columns.fill_list_columns(session)
-        if filled:
+        while not self._context.stopping.is_set():
+            with database.write() as session:
+                filled = list_columns.fill_list_columns(session)
+            if not filled:
+                break
             log.info("%d jobs of an older version can now be found in filtered lists", filled)
         if cancelled := retention.cancel_paused(database, settings.paused_days, self._context.stopping.is_set):
             log.info("%d jobs were paused for %g days and are cancelled", cancelled, settings.paused_days)

@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 
+from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from service import failpoints
 from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Job
-from service.jobs import heartbeats
+from service.jobs import heartbeats, turns
 from service.jobs.claims import count_startable
 from service.jobs.reaper import reap_expired_leases, report_unrunnable_jobs
+from service.jobs.turns import Turn
 from service.tracing import spans
 from worker.context import Context
 from worker.periodic import PeriodicThread
@@ -27,6 +29,8 @@ from worker.run import loop
 from worker.run.attempt_trace import record_lost_attempt
 
 _JITTER = 0.2
+_TURN = 0.5
+"""Time between two turns of the whole service, in ticks of one worker: a worker that is alone has its turn at every tick."""
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +47,7 @@ class Maintainer:
         self._work = work
         self._worker_threads: list[threading.Thread] = []
         self._clock_offset = _clock_offset()
+        self._starting = True
         self._reap_from = 0.0
         """Before this moment of ``time.monotonic()`` no leases are reaped."""
         self._thread = PeriodicThread("maintainer", self._run_once, retry_seconds=context.settings.rescue_seconds)
@@ -81,13 +86,8 @@ class Maintainer:
                 slots=settings.worker_slots,
                 devices=context.devices.total,
             )
-            requeued = (
-                reap_expired_leases(session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds)
-                if self._may_reap()
-                else []
-            )
+            requeued, unrunnable = self._maintain_queue(session) if self._may_reap() else ([], [])
             lost = [session.get_one(Job, job_id) for job_id in requeued] if spans.active() is not None else []
-            unrunnable = report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
             if requeued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
         if requeued:
@@ -104,6 +104,19 @@ class Maintainer:
             for _ in range(self._count_startable()):
                 self._start_worker_thread()
 
+    def _maintain_queue(self, session: Session) -> tuple[list[str], list[str]]:
+        """In its turn, or as a worker that has just started: the jobs that were requeued, and those that no worker has devices
+        enough for."""
+        settings = self._context.settings
+        in_turn = turns.take(session, Turn.REAPING, every_seconds=settings.rescue_seconds * _TURN)
+        if not in_turn and not self._starting:
+            return [], []
+        self._starting = False
+        requeued = reap_expired_leases(
+            session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
+        )
+        return requeued, report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
+
     def _may_reap(self) -> bool:
         """Not within three heartbeats after the host was suspended: leases ran out meanwhile, their workers slept like this one.
 
@@ -118,10 +131,12 @@ class Maintainer:
         return time.monotonic() >= self._reap_from
 
     def _count_startable(self) -> int:
+        if not (slots := self._context.free_slots):
+            return 0
         with self._context.devices_lock:
             total, free = self._context.devices.total, self._context.devices.free
         with self._context.database.read() as session:
-            return count_startable(session, devices=total, free_devices=free, slots=self._context.free_slots)
+            return count_startable(session, devices=total, free_devices=free, slots=slots)
 
     def _start_worker_thread(self) -> None:
         """Run jobs in a new thread until none is due; it takes a slot, as Celery's threads do."""

@@ -14,7 +14,7 @@ from service.db.models.job import Failure, Job, RunWarning, kind_of
 from service.db.models.sweep import Sweep
 from service.db.models.uploaded_model import ModelChunk, ModelFile, UploadedModel
 from service.db.models.webhook import Delivery, Webhook
-from service.db.models.worker import Worker
+from service.db.models.worker import MaintenanceTurn, Worker
 
 __all__ = [
     "KEY_LENGTH",
@@ -31,6 +31,7 @@ __all__ = [
     "Event",
     "Failure",
     "Job",
+    "MaintenanceTurn",
     "Metric",
     "ModelChunk",
     "ModelFile",

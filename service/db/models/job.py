@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
 from service.db.models.base import JSON_OBJECT, Base
-from service.db.models.list_indexes import LISTED_LENGTH, default_from_spec, list_indexes
+from service.db.models.list_indexes import LISTED_LENGTH, default_from_spec, devices_from_spec, list_indexes
 from service.db.models.webhook import Webhook
 from service.ids import new_job_id
 from service.states import TERMINAL, JobKind, Status
@@ -21,6 +21,11 @@ from service.states import TERMINAL, JobKind, Status
 
 def _sql_list(statuses: frozenset[Status] | type[Status]) -> str:
     return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+QUEUED = "status = 'queued'"
+MANY_DEVICES = f"{QUEUED} AND (devices > 1 OR devices IS NULL)"
+"""SQL conditions of indexes; a statement that is to use such an index has the same words in it."""
 
 
 class Failure(TypedDict):
@@ -93,6 +98,8 @@ class Job(Base):
     """Seconds that one attempt may take."""
     exports: Mapped[list[str] | None] = mapped_column(JSON_OBJECT)
     """Names of the formats to export the mask to; None for none."""
+    devices: Mapped[int | None] = mapped_column(default=devices_from_spec)
+    """Devices it asks for, repeated from ``spec`` because every claim compares it; None in rows of a version without the column."""
     export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     """The job whose mask this one exports or, with an ``evaluation``, evaluates; None for a job that prunes."""
     evaluation: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
@@ -167,7 +174,10 @@ class Job(Base):
         CheckConstraint("status = 'running' OR pause_requested_at IS NULL", "pause_wish_honoured"),
         CheckConstraint("attempts_spent >= 0 AND attempts_spent <= attempt", "attempts_counted"),
         CheckConstraint("step >= 0 AND event_seq >= 0", "counters_positive"),
-        Index(None, "status", "priority", "created_at", "id"),  # the claim
+        # the claim; a condition with the status in words, because a plan for any status could not use it
+        Index("ix_jobs_claim", priority.desc(), "created_at", "id", postgresql_where=text(QUEUED), sqlite_where=text(QUEUED)),
+        Index("ix_jobs_many_devices", "devices", postgresql_where=text(MANY_DEVICES), sqlite_where=text(MANY_DEVICES)),
+        Index(None, "status"),  # running jobs, and how many of each
         *list_indexes(),
         Index(None, "owner", "status", "id"),  # queued jobs of an owner, and the bytes of all
         Index(None, "finished_at"),  # retention

@@ -29,6 +29,12 @@ def default_from_spec(field: str) -> Callable[[Any], str | None]:
     return value
 
 
+def devices_from_spec(context: Any) -> int:
+    """Default of the column that repeats the number of devices, which is one where the spec names none."""
+    found = context.get_current_parameters()["spec"].get("devices")
+    return found if isinstance(found, int) else 1
+
+
 def text_in_spec(field: str, dialect: str) -> str:
     """SQL expression for the same value."""
     text_of = {

@@ -1,4 +1,4 @@
-"""Table of workers and their latest heartbeats."""
+"""Tables of workers and their latest heartbeats, and of the turns in which they maintain the service."""
 
 from datetime import datetime
 
@@ -22,3 +22,12 @@ class Worker(Base):
     """The most devices that it can give to one job."""
     started_at: Mapped[datetime] = mapped_column(default=now_sql())
     seen_at: Mapped[datetime] = mapped_column(default=now_sql())
+
+
+class MaintenanceTurn(Base):
+    """When some maintenance of the whole service is due again. See ``service.jobs.turns``."""
+
+    __tablename__ = "maintenance_turns"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    due_at: Mapped[datetime]

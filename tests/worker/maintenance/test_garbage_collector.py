@@ -4,11 +4,12 @@ import logging
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from service.db.clock import now_sql
-from service.db.models import Job
-from service.jobs import commands
+from service.db.models import Job, MaintenanceTurn
+from service.jobs import commands, turns
+from service.jobs.turns import Turn
 from service.states import Status
 from tests import object_store, services
 from tests.service import factories
@@ -69,3 +70,19 @@ def test_jobs_that_are_paused_for_long_lose_their_checkpoints(harness: WorkerHar
     collector.collect()
     assert harness.job(job_id).status is Status.CANCELLED
     assert not harness.work_folder(job_id).exists()
+
+
+def test_rows_are_collected_by_one_worker_at_a_time(harness: WorkerHarness) -> None:
+    with harness.context.database.write() as session:
+        assert turns.take(session, Turn.COLLECTION, every_seconds=600)
+    job_id = harness.submit()
+    with harness.context.database.write() as session:
+        commands.request_pause(session, job_id)
+    with harness.context.database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(updated_at=now_sql(-15 * 86_400)))
+    GarbageCollector(harness.context).run_once()
+    assert harness.job(job_id).status is Status.PAUSED
+    with harness.context.database.write() as session:
+        session.execute(delete(MaintenanceTurn))
+    GarbageCollector(harness.context).run_once()
+    assert harness.job(job_id).status is Status.CANCELLED

@@ -1,7 +1,9 @@
 """Ticks of the maintainer, one by one and without its thread."""
 
 import pytest
+from sqlalchemy import delete
 
+from service.db.models import MaintenanceTurn
 from service.jobs import claims, commands, heartbeats
 from service.jobs.fence import Fence
 from service.states import Status
@@ -91,6 +93,30 @@ def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:
     maintainer.stop()
     with harness.context.database.read() as session:
         assert heartbeats.live_workers(session, within_seconds=60) == []
+
+
+def test_lost_jobs_are_looked_for_by_one_worker_at_a_time(harness: WorkerHarness) -> None:
+    """However many there are: each of a thousand would read the rows of all others."""
+    harness.context.stopping.set()
+    maintainer = Maintainer(harness.context)
+    maintainer.tick()
+    job = factories.running(harness.context.database)
+    factories.expire_leases(harness.context.database, job.id)
+    maintainer.tick()
+    assert harness.job(job.id).status is Status.RUNNING
+    with harness.context.database.write() as session:
+        session.execute(delete(MaintenanceTurn))
+    maintainer.tick()
+    assert harness.job(job.id).status is Status.QUEUED
+
+
+def test_a_worker_that_starts_looks_for_lost_jobs_out_of_turn(harness: WorkerHarness) -> None:
+    harness.context.stopping.set()
+    Maintainer(harness.context).tick()
+    job = factories.running(harness.context.database)
+    factories.expire_leases(harness.context.database, job.id)
+    Maintainer(harness.context).tick()
+    assert harness.job(job.id).status is Status.QUEUED
 
 
 def test_leases_that_ran_out_in_a_suspend_can_be_renewed(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
