@@ -9,6 +9,7 @@ from api.middleware import http_metrics
 from api.routes import metrics
 from service.monitoring import database_pool, registry
 from service.monitoring.definitions import MetricDefinition
+from worker.monitoring import host_metrics, job_metrics
 
 _TEXT = """# Metrics
 
@@ -29,6 +30,14 @@ SECTIONS: dict[str, tuple[str, tuple[MetricDefinition, ...]]] = {
         "Counted by each process since its start. `route` is the template of the path, or `other` where there is none; `status` "
         "is `2xx` and so on, or `499` where the client left before the response, as in the log.",
         (*http_metrics.DEFINITIONS, *metrics.OF_PROCESS),
+    ),
+    "Of a worker": (
+        "Counted by each worker since its start, and read from its own port (`ESPALIER_WORKER_METRICS_PORT`). `kind` is pruning, "
+        "export or evaluation. `phase` is one of those of [events](events.md), before them `starting`. `outcome` of an attempt is "
+        "the state that the job is in afterwards, `retried` where it is tried again, `requeued` where the worker shut down, or "
+        "`lost`; `reason` is the [error code](errors.md), `none`, or `other` beyond a hundred codes. Of a message `outcome` is "
+        "`delivered`, `retried`, `given_up`, or `gone` where the receiver says so.",
+        (*job_metrics.DEFINITIONS, *host_metrics.DEFINITIONS),
     ),
     "Of every process": (
         "`pool` is `transactions` or, on PostgreSQL, also `single_reads`, the connections of the queries that many requests share.",

@@ -132,6 +132,13 @@ class Settings(LogSettings, PlaceSettings):
         description="Most that is kept of tokenized rows, in tokens/ of the data folder, for later jobs on the same data set; "
         "0 keeps none",
     )
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port that a worker's metrics are read from by Prometheus, without keys; 0 takes a free one; default none",
+    )
+    worker_metrics_host: str = Field("127.0.0.1", description="Address of that port")
     worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
 
     lease_seconds: float = Field(60, gt=0, description="A running job unheard of for this long is taken from its worker")

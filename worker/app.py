@@ -27,6 +27,7 @@ from service.tracing import spans
 from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
+from worker.monitoring.server import MetricsPortError, MetricsServer
 from worker.run import loop
 from worker.run.trainer_user import TrainerUserError, prepare_trainer_user
 from worker.webhooks.dispatcher import WebhookDispatcher
@@ -38,7 +39,7 @@ class WorkerProcess:
     """The background threads of one worker, and what its Celery worker calls from start to end."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens the database and finds the devices. Raises OSError, TrainerUserError."""
+        """Opens the database and finds the devices. Raises OSError, TrainerUserError, MetricsPortError."""
         self._settings = settings
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows, specs and tokens of all owners
         prepare_trainer_user(settings)
@@ -49,6 +50,7 @@ class WorkerProcess:
             GarbageCollector(self._context),
             WebhookDispatcher(self._context),
         )
+        self._metrics_server = MetricsServer(settings, self._context.registry)
         self._app = celery_app(settings)
         create_folders(self._app)
         self._app.task(name=WORK_TASK)(self._work)
@@ -98,6 +100,7 @@ class WorkerProcess:
     def _close(self, **_: Any) -> None:
         for thread in reversed(self._threads):
             thread.stop()
+        self._metrics_server.stop()
         self._context.database.dispose()
         spans.stop()
 
@@ -117,6 +120,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     warn_of_settings(settings, os.environ)
     try:
         process = WorkerProcess(settings)
-    except TrainerUserError as error:
+    except (TrainerUserError, MetricsPortError) as error:
         sys.exit(f"espalier: {error}")
     sys.exit(process.run(concurrency=options.concurrency))

@@ -6,15 +6,22 @@ passed down; nothing else in this package is global.
 
 import os
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry
+
+from pruning import __version__
 from service.db.engine import Database
+from service.monitoring.registry import process_registry
 from service.settings import Settings
 from worker.devices import Devices, find_gpus
+from worker.monitoring.host_metrics import GpuCollector, HostCollector
+from worker.monitoring.job_metrics import JobMetrics
 
 _ID_CHARACTERS = 100
 
@@ -37,6 +44,10 @@ class Context:
     """Only for the holder of ``devices_lock``."""
     devices_lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while free devices are counted and acquired, so that two jobs never get the same."""
+    registry: CollectorRegistry = field(init=False)
+    """Metrics of this worker, for Prometheus."""
+    metrics: JobMetrics = field(init=False)
+    """Those that its jobs are counted with."""
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,6 +55,11 @@ class Context:
         gpus = find_gpus(os.environ)
         shares = self.settings.worker_devices or max(len(gpus), self.settings.worker_slots)
         self.devices = Devices(gpus, shares)
+        self.registry = process_registry("worker", __version__, self.database)
+        self.metrics = JobMetrics(self.registry)
+        self.registry.register(HostCollector(self.settings.worker_slots, lambda: self._busy, self.settings.data_dir))
+        if gpus and (tool := shutil.which("nvidia-smi")) is not None:
+            self.registry.register(GpuCollector(tool))
 
     @contextmanager
     def slot(self) -> Iterator[bool]:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 class TimedPool(QueuePool):
     """SQLAlchemy's QueuePool with a callback."""
 
+    __module__ = QueuePool.__module__  # after which SQLAlchemy names the logger: its lines are the library's and not the service's
     on_wait: Callable[[float], None] | None = None
     """Called with the seconds from asking for a connection until there was one, or none within the timeout. They have the ping of
     an idle connection and the making of a new one in them, too."""

@@ -115,6 +115,22 @@ def test_gpu_workers_go_to_nodes_with_gpus() -> None:
     assert "espalier-worker-cpu" not in of_kind("gpu", "Deployment")
 
 
+@pytest.mark.parametrize("overlay", NAMES)
+def test_metrics_are_read_from_the_ports_that_are_served(overlay: str) -> None:
+    settings = of_kind(overlay, "ConfigMap")["espalier"]["data"]
+    for name, deployment in of_kind(overlay, "Deployment").items():
+        annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+        (port,) = pod_of(deployment)["containers"][0]["ports"]
+        assert annotations["prometheus.io/scrape"] == "true"
+        assert annotations["prometheus.io/port"] == str(port["containerPort"])
+        if "worker" in name:
+            assert (port["name"], str(port["containerPort"])) == ("metrics", settings["ESPALIER_WORKER_METRICS_PORT"])
+    policy = of_kind(overlay, "NetworkPolicy")["espalier-worker-metrics"]["spec"]
+    (rule,) = policy["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": "metrics"}]
+    assert rule["from"], "without a sender named it would be open to all"
+
+
 def test_no_running_job_is_ended_to_have_fewer_workers() -> None:
     (scaled,) = of_kind("gpu", "ScaledObject").values()
     spec, worker = scaled["spec"], of_kind("gpu", "Deployment")["espalier-worker-gpu"]

@@ -91,6 +91,7 @@ class Maintainer:
             if requeued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
         if requeued:
+            context.metrics.reaped(len(requeued))
             failpoints.hit(failpoints.Failpoint.REQUEUE_COMMITTED)
         for job in lost:
             record_lost_attempt(job)

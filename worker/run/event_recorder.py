@@ -73,6 +73,8 @@ class EventRecorder:
         """Called after every checkpoint."""
         self.on_event: Callable[[Event], None] = lambda event: None
         """Called before an event is recorded."""
+        self.on_recorded: Callable[[Event], None] = lambda event: None
+        """Called with every event that was recorded or, of steps, held back."""
         self._settings, self._reached_step = settings, reached_step
         self._began = self.last_event_at
         self._metric_due = 0.0
@@ -101,6 +103,7 @@ class EventRecorder:
                 self._record(event)
             elif self._limits.first_refusal:
                 self.record_event("log", {"level": "warning", "message": NOT_KEPT})
+        self.on_recorded(event)
         self.last_event_at = time.monotonic()  # not before: waiting for the database is no silence of the trainer
 
     def flush(self) -> None:

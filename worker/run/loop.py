@@ -64,4 +64,7 @@ def claim(context: Context) -> ClaimedJob | None:
             return None
         failpoints.hit(failpoints.Failpoint.CLAIM_COMMITTED)
         devices = context.devices.acquire(job.spec.get("devices", 1))
-        return ClaimedJob.from_row(job, claimed_at, devices, queued_at)
+        claimed = ClaimedJob.from_row(job, claimed_at, devices, queued_at)
+        if job.claimed_at is not None:
+            context.metrics.claimed(claimed.kind, job.not_before, job.claimed_at, (job.trace_context or {}).get("traceparent"))
+        return claimed

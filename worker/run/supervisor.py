@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from pruning.events import ExitCode
 from service import failpoints
+from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Job
 from service.errors import LeaseLostError
 from service.jobs import claims
@@ -21,6 +22,7 @@ from service.states import TERMINAL, Status
 from service.tracing import spans
 from worker.context import Context
 from worker.files import work_dirs
+from worker.monitoring.job_metrics import AttemptMetrics
 from worker.run import checkpoint_sync
 from worker.run.attempt_trace import PhaseSpans, attempt_span
 from worker.run.claimed_job import ClaimedJob
@@ -52,27 +54,42 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
     """
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
-    with attempt_span(claimed, context.worker_id) as attempt, context.release_afterwards(claimed.devices):
+    counted = context.metrics.attempt(claimed.kind, str(claimed.spec.get("method")))
+    with attempt_span(claimed, context.worker_id) as attempt, context.release_afterwards(claimed.devices), counted as metrics:
         try:
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)
+                recorder.on_recorded = metrics.handle
                 outcome = _prepare_and_run(claimed, context, recorder, PhaseSpans(attempt), command)
                 with spans.span("attempt.finish"):
                     outcome, job = _finish(outcome, recorder, settings)
         except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
             attempt.drop()
+            metrics.ended("lost", "lease_lost")
             return Outcome.ABANDONED
+        except DATABASE_UNAVAILABLE:
+            metrics.ended("lost", "database_unavailable")
+            raise
         finally:
             work_dirs.remove_folder(work, settings.trainer_ids)
         log.info("%s", _format_end(job))
         attempt.set({"espalier.outcome": job.status})
         if isinstance(outcome, Failed):
             attempt.fail(outcome.code)
+        _count_end(metrics, outcome, job)
         if job.status in TERMINAL:
             work_dirs.remove_job_files(settings, claimed.fence.job_id)
             checkpoint_sync.delete_copies(settings, claimed.fence.job_id)
     return outcome
+
+
+def _count_end(metrics: AttemptMetrics, outcome: Outcome | Failed, job: Job) -> None:
+    """The reason of a failure is its code, also where the job is tried again or its user had asked to cancel or pause it."""
+    if isinstance(outcome, Failed):
+        metrics.ended("retried" if job.status is Status.QUEUED else job.status, outcome.code)
+    else:
+        metrics.ended(outcome, "none")
 
 
 def _format_end(job: Job) -> str:

@@ -8,6 +8,7 @@ import contextvars
 import logging
 import random
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from structlog.contextvars import bind_contextvars
@@ -125,7 +126,7 @@ class WebhookDispatcher:
             self._freed.set()
 
     def _deliver_traced(self, delivery: Delivery) -> DeliveryResult:
-        """``_deliver`` in a span, whose context the receiver gets; its URL, which may be a secret, is not in it."""
+        """``_deliver``, measured and in a span, whose context the receiver gets; its URL, which may be a secret, is not in it."""
         about: Attributes = {
             "http.request.method": "POST",
             "espalier.job.id": delivery.job_id,
@@ -135,7 +136,9 @@ class WebhookDispatcher:
             "espalier.message.attempt": delivery.attempts,
         }
         with spans.span("webhook.deliver", about, parent=delivery.trace_context, client=True) as span:
+            began = time.perf_counter()
             result = self._deliver(delivery)
+            self._context.metrics.delivered(self._outcome(delivery, result), time.perf_counter() - began)
             if result.status is not None:
                 span.set({"http.response.status_code": result.status})
             if result.error is not None:
@@ -160,6 +163,14 @@ class WebhookDispatcher:
         except Exception as error:
             log.exception("message %s could not be sent", delivery.id)
             return DeliveryResult(error=type(error).__name__)
+
+    def _outcome(self, delivery: Delivery, result: DeliveryResult) -> str:
+        """What comes of a message by this result, as the outbox decides it."""
+        if result.error is None:
+            return "delivered"
+        if result.gone:
+            return "gone"
+        return "retried" if result.retry and delivery.attempts < self._context.settings.webhook_max_attempts else "given_up"
 
     def _record(self, delivery: Delivery, result: DeliveryResult) -> None:
         with self._context.database.write() as session:

@@ -61,6 +61,13 @@ def make_due(harness: WorkerHarness) -> None:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
+def outcomes(harness: WorkerHarness) -> dict[str, float]:
+    """Attempts to deliver by outcome, as Prometheus sees them."""
+    name = "espalier_webhook_delivery_seconds_count"
+    samples = [sample for family in harness.context.registry.collect() for sample in family.samples if sample.name == name]
+    return {sample.labels["outcome"]: sample.value for sample in samples}
+
+
 def test_a_message_arrives_with_a_valid_signature(harness: WorkerHarness) -> None:
     """The worker that moved the job is gone before anything is sent; what it committed is enough."""
     with webhook_receiver() as receiver:
@@ -127,6 +134,7 @@ def test_a_message_is_retried_under_the_same_id_until_it_is_accepted(harness: Wo
         assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
         assert len({body for _, _, body in receiver.requests}) == 1
         assert receiver.verified(secret, 0) == receiver.verified(secret, 2)
+    assert outcomes(harness) == {"retried": 2, "delivered": 1}
 
 
 def test_a_receiver_that_is_gone_gets_no_more_messages(harness: WorkerHarness) -> None:
@@ -140,6 +148,7 @@ def test_a_receiver_that_is_gone_gets_no_more_messages(harness: WorkerHarness) -
         assert len(receiver.requests) == 1
         with harness.context.database.read() as session:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
+    assert outcomes(harness) == {"gone": 1}
 
 
 def test_redirects_are_not_followed(harness: WorkerHarness) -> None:
