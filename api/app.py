@@ -43,6 +43,7 @@ from api.routes import (
     exports,
     health,
     jobs,
+    masks,
     metrics,
     models,
     predictions,
@@ -81,6 +82,7 @@ _ROUTERS = (
     sweep_results.router,
     webhooks.router,
     datasets.router,
+    masks.router,
     models.router,
     catalog.router,
     health.router,
@@ -188,6 +190,7 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
     of_models = (models.router.prefix, model_pages.router.prefix)
     larger |= dict.fromkeys(of_models, settings.max_model_bytes + models.FORM_OVERHEAD_BYTES)
+    larger[masks.router.prefix] = settings.max_mask_bytes + masks.FORM_OVERHEAD_BYTES
     app.add_middleware(RouteMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)

@@ -10,7 +10,7 @@
     ├── LeaseLostError              the caller no longer owns the job: stop, write nothing more
     ├── ArtifactMismatchError       a file differs from its announcement
     ├── InvalidCursorError          the cursor of a page was not made by the service
-    ├── DatasetInUseError           a job that has not ended reads the data set
+    ├── DatasetInUseError           a job that has not ended reads the data set; ModelInUseError, MaskInUseError
     ├── IdempotencyError            no stored response to return: RequestInProgressError, IdempotencyKeyReusedError
     ├── InvalidKeyError             an API key that is unknown, revoked or malformed
     ├── QuotaExceededError          no space for the bytes to be stored
@@ -63,7 +63,7 @@ class StartMaskNotFoundError(NotFoundError):
     """The mask that a job starts from is gone."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"Job {job_id}, from whose mask this job was to start, was deleted.")
+        super().__init__(f"The mask of {job_id}, from which this job was to start, was deleted.")
 
 
 class KeyNotFoundError(NotFoundError):
@@ -86,6 +86,17 @@ class UploadedModelNotFoundError(NotFoundError):
 
 class ModelInUseError(ServiceError):
     """A job that has not ended reads this model."""
+
+
+class UploadedMaskNotFoundError(NotFoundError):
+    """There is no such uploaded mask."""
+
+    def __init__(self, mask_id: str) -> None:
+        super().__init__(f"There is no uploaded mask {mask_id}; upload it.")
+
+
+class MaskInUseError(ServiceError):
+    """A job that has not ended starts from this mask."""
 
 
 class SplitNotFoundError(NotFoundError):

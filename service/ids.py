@@ -52,6 +52,11 @@ def is_model_id(text: str) -> bool:
     return re.fullmatch("mdl_[0-9a-f]{32}", text) is not None
 
 
+def is_mask_id(text: str) -> bool:
+    """Whether ``text`` could have come from ``service.uploaded_masks.mask_id_for``."""
+    return re.fullmatch("msk_[0-9a-f]{32}", text) is not None
+
+
 def is_dataset_id(text: str) -> bool:
     """Whether ``text`` could have come from ``service.datasets.dataset_id_for``."""
     return re.fullmatch("ds_[0-9a-f]{32}", text) is not None

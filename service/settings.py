@@ -32,9 +32,12 @@ class Settings(LogSettings, PlaceSettings):
     max_model_bytes: int = Field(
         8 * 1024 * 1024 * _KIB, ge=1 * _KIB, description="Largest model that can be uploaded, all its files together, unpacked"
     )
+    max_mask_bytes: int = Field(256 * 1024 * _KIB, ge=1 * _KIB, description="Largest mask file that can be uploaded, in bytes")
     model_upload_seconds: int = Field(3600, ge=1, description="Longest that an uploaded model may take to arrive, in seconds")
     upload_seconds: int = Field(
-        600, ge=1, description="Longest that an uploaded data set may take to arrive, and again to be read, in seconds"
+        600,
+        ge=1,
+        description="Longest that an uploaded data set or mask may take to arrive, and a data set again to be read, in seconds",
     )
     upload_memory_bytes: int = Field(
         1024 * 1024 * _KIB, ge=128 * 1024 * _KIB, description="Memory of the process that reads an uploaded data set, in bytes"

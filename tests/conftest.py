@@ -185,6 +185,7 @@ def _empty(url: str) -> None:
             "secrets",
             "answers",
             "datasets",
+            "uploaded_masks",
             "uploaded_models",
         ):  # the rest belongs to jobs; TRUNCATE would make new files for every table
             session.execute(text(f"DELETE FROM {table}"))

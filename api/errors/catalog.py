@@ -44,6 +44,10 @@ PROBLEMS: dict[str, Entry] = {
         404, "client", "Upload the model; others' are not found either.", errors.UploadedModelNotFoundError
     ),
     "model_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", errors.ModelInUseError),
+    "uploaded_mask_not_found": Entry(
+        404, "client", "Upload the mask; others' are not found either.", errors.UploadedMaskNotFoundError
+    ),
+    "mask_in_use": Entry(409, "client", "Wait for the jobs that start from it, or cancel them.", errors.MaskInUseError),
     "idempotency_in_progress": Entry(409, "none", "Send the same request again after Retry-After.", errors.RequestInProgressError),
     "idempotency_key_reused": Entry(
         422, "client", "Take a new Idempotency-Key for each request.", errors.IdempotencyKeyReusedError

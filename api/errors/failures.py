@@ -33,7 +33,7 @@ FAULTS: dict[str, Entry] = {
     "preset_conflict": Entry(None, "client", "Leave the field out, or take another preset."),
     "rows_invalid": Entry(None, "client", "Fix the row that `row` numbers."),
     "rows_missing": Entry(None, "client", "Send a file with rows."),
-    "start_invalid": Entry(None, "client", "Give the id of a job that has succeeded: `job_…`."),
+    "start_invalid": Entry(None, "client", "Give the id of a job that has succeeded, `job_…`, or of an uploaded mask, `msk_…`."),
     "spec_conflict": Entry(None, "client", "Change one of the fields that do not go together."),
     "spec_too_large": Entry(None, "client", "Give fewer or shorter labels."),
     "sweep_axis": Entry(None, "client", "Give the list beside `base` instead."),
@@ -78,7 +78,7 @@ FAILURES: dict[str, Entry] = {
     "label_words_collide": Entry(422, "client", "Take label words that are different tokens.", PermanentError),
     "labels_mismatch": Entry(422, "client", "Make labels, label words and data agree.", PermanentError),
     "mask_form": Entry(None, "client", "Let the file's name end in a form of masks."),
-    "mask_invalid": Entry(None, "client", "Download the mask again."),
+    "mask_invalid": Entry(422, "client", "Download the mask again.", PermanentError),
     "max_duration_exceeded": Entry(None, "client", "Raise `max_duration`, or ask for fewer steps."),
     "method_unavailable": Entry(None, "operator", "Fix or install the package of the method, where jobs run."),
     "model_adapter": Entry(422, "client", "Merge the adapter into its base, and use the result.", PermanentError),
@@ -129,7 +129,7 @@ FAILURES: dict[str, Entry] = {
     "stopped": Entry(None, "client", "Start it again: it goes on from its checkpoint."),
     "start_invalid": Entry(422, "client", "Give the id of a job that has succeeded: `job_…`.", PermanentError),
     "start_missing": Entry(
-        422, "client", "Start from another job; outside a service give the mask by `--init-mask`.", PermanentError
+        422, "client", "Start from another job, or upload the mask; outside a service give it by `--init-mask`.", PermanentError
     ),
     "storage_unavailable": Entry(None, "operator", "It is tried again; look at the object storage and its credentials."),
     "teacher_tokenizer": Entry(None, "client", "Take a teacher with the model's tokenizer."),

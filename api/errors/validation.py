@@ -20,6 +20,7 @@ from pruning.spec.wording import describe, quoted, without_tags
 _NAMED_BY_PATH = {
     "job_id": "job_not_found",
     "dataset_id": "dataset_not_found",
+    "mask_id": "uploaded_mask_not_found",
     "sweep_id": "sweep_not_found",
     "webhook_id": "webhook_not_found",
     "name": "artifact_not_found",

@@ -12,6 +12,7 @@ _ID_SOURCES: dict[str, tuple[str, ...]] = {
     "dataset_id": ("createDataset",),
     "webhook_id": ("createWebhook",),
     "model_id": ("createModel",),
+    "mask_id": ("createMask",),
 }
 """Path parameter → operations whose response has it as ``id``."""
 _NAME_SOURCE = "listArtifacts"

@@ -80,6 +80,10 @@ ModelId = Annotated[
     str,
     Path(pattern=r"^mdl_[0-9a-f]{32}$", description="Id of the uploaded model", examples=["mdl_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]),
 ]
+MaskId = Annotated[
+    str,
+    Path(pattern=r"^msk_[0-9a-f]{32}$", description="Id of the uploaded mask", examples=["msk_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]),
+]
 ArtifactName = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file", examples=["mask.safetensors"])
 ]

@@ -20,10 +20,11 @@ from api.submission import admission
 from api.submission.dry_run import preview
 from api.submission.forecast import LocalFacts, forecast
 from pruning.spec.methods import Method
-from service import broker, datasets, failpoints, uploaded_models
+from service import broker, datasets, failpoints, uploaded_masks, uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
 from service.db.models import kind_of
+from service.ids import is_job_id
 from service.jobs import commands, queries
 from service.operations import deletion
 from service.states import JobKind, Status
@@ -182,8 +183,10 @@ def retry_job(job_id: JobId, services: ServicesDep, caller: Writer, idempotency:
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
         uploaded_models.lock_named(session, former.spec, owner=former.owner)
-        if kind_of(former) is JobKind.PRUNING and (start := former.spec.get("init_from")) is not None:
-            queries.require(session, start, owner=former.owner)
+        if kind_of(former) is JobKind.PRUNING:
+            uploaded_masks.lock_start(session, former.spec, owner=former.owner)
+            if is_job_id(former.spec.get("init_from") or ""):
+                queries.require(session, former.spec["init_from"], owner=former.owner)
         job = job_document(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
         store_created(session, idempotency, job)
     return accepted(job, services, prefer, caller)

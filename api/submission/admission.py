@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
-from api.submission.start_jobs import check_start_job
+from api.submission.start_jobs import check_start_job, lock_start
 from api.submission.uploaded_models import check_uploaded, lock_models, sketch_of
 from api.uploads.isolation import columns_of
 from api.uploads.model_check import ModelUse, check_use
@@ -195,11 +195,12 @@ class LockedDataset:
 
 
 def lock_uploads(session: Session, spec: PruningSpec, owner: str) -> LockedDataset:
-    """Refuse a task that its uploaded data set does not fit, and lock the data set and uploaded models until the job is stored.
+    """Refuse a task that its uploaded data set does not fit, and lock the data set, models and mask until the job is stored.
 
     Called in the transaction that adds the job; does nothing for others. Raises PermanentError naming the field.
     """
     lock_models(session, spec, owner)
+    lock_start(session, spec, owner)
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
         return LockedDataset()

@@ -1,15 +1,20 @@
-"""Start of a job from the mask of another (``init_from``): what the database knows of that job, before this one is accepted.
+"""Start of a job from a mask (``init_from``): what the database knows of the job or the upload that it is of, before this one is
+accepted.
 
 Called by ``api.submission.admission``. Refusals are ``pruning.errors.PermanentError`` naming ``init_from``; the trainer compares
 the weights.
 """
 
+from sqlalchemy.orm import Session
+
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.start import check_start, is_file_digest
+from service import uploaded_masks
 from service.artifacts import store
 from service.db.engine import Database
-from service.errors import ArtifactNotFoundError, JobNotFoundError
+from service.errors import ArtifactNotFoundError, JobNotFoundError, UploadedMaskNotFoundError
+from service.ids import is_mask_id
 from service.jobs import queries
 from service.states import Status
 
@@ -17,9 +22,9 @@ _MASK = "mask.safetensors"
 
 
 def check_start_job(database: Database, spec: PruningSpec, owner: str) -> None:
-    """Refuse a spec whose ``init_from`` is no job of ``owner`` that has succeeded, with a mask for the same model.
+    """Refuse a spec whose ``init_from`` is no uploaded mask of ``owner`` and no job that has succeeded, for the same model.
 
-    Raises PermanentError (``start_invalid``, ``job_not_found``, ``job_not_succeeded``, ``start_missing``, ``base_mismatch``,
+    Raises PermanentError (``start_invalid``, ``start_missing``, ``job_not_found``, ``job_not_succeeded``, ``base_mismatch``,
     ``pattern_unfit``).
     """
     if spec.init_from is None:
@@ -27,9 +32,12 @@ def check_start_job(database: Database, spec: PruningSpec, owner: str) -> None:
     if is_file_digest(spec.init_from):
         raise _refusal(
             "start_invalid",
-            "a mask file is not taken over HTTP; give the id of the job that made the mask, or train outside the service with "
-            "python -m pruning train --init-mask",
+            "a mask is not named by its digest over HTTP; give the id of the job that made it, or upload it and give that id: "
+            "espalier masks push mask.safetensors",
         )
+    if is_mask_id(spec.init_from):
+        _check_uploaded(database, spec, spec.init_from, owner)
+        return
     with database.read() as session:
         try:
             job = queries.get(session, spec.init_from, owner=owner)
@@ -50,6 +58,26 @@ def check_start_job(database: Database, spec: PruningSpec, owner: str) -> None:
             f"the mask of job {spec.init_from} is for model {start['model']}; set model to it, or leave init_from out",
         )
     check_start(spec.model_dump(), start)
+
+
+def _check_uploaded(database: Database, spec: PruningSpec, mask_id: str, owner: str) -> None:
+    with database.read() as session:
+        try:
+            about = uploaded_masks.get(session, mask_id, owner=owner).about
+        except UploadedMaskNotFoundError as missing:
+            raise _refusal("start_missing", str(missing)) from missing
+    check_start(spec.model_dump(), about)  # the trainer compares the weights: a model may have another name where the mask was made
+
+
+def lock_start(session: Session, spec: PruningSpec, owner: str) -> None:
+    """Protect an uploaded mask that ``spec`` starts from until this transaction, which adds the job, has ended.
+
+    Raises PermanentError (``start_missing``).
+    """
+    try:
+        uploaded_masks.lock_start(session, spec.model_dump(include={"init_from"}), owner=owner)
+    except UploadedMaskNotFoundError as missing:
+        raise _refusal("start_missing", str(missing)) from missing
 
 
 def _refusal(code: str, message: str) -> PermanentError:

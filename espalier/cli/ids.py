@@ -63,6 +63,7 @@ _ULID = "[0-9a-z]{26}"
 JOB = IdKind("job", "job_", f"job_{_ULID}", _jobs, _job_word)
 DATASET = IdKind("data set", "ds_", "ds_[0-9a-f]{32}", lambda client, _: client.datasets(), lambda each: each.name or "")
 MODEL = IdKind("model", "mdl_", "mdl_[0-9a-f]{32}", lambda client, _: _uploaded(client), lambda each: each.title or "")
+MASK = IdKind("mask", "msk_", "msk_[0-9a-f]{32}", lambda client, _: client.uploaded_masks(), lambda each: each.name or "")
 SWEEP = IdKind("sweep", "swp_", f"swp_{_ULID}", lambda client, _: client.sweeps(), lambda each: each.status)
 WEBHOOK = IdKind("webhook", "whk_", f"whk_{_ULID}", lambda client, _: client.webhooks(), lambda each: each.url)
 
@@ -73,7 +74,7 @@ def resolve(client: "Client", kind: IdKind, text: str) -> str:
     What nothing begins with is returned as it is, for the service to refuse. Raises typer.BadParameter for a beginning that
     several have, and for ``last`` where there is none.
     """
-    if kind.is_whole(text):
+    if kind.is_whole(text) or (kind is JOB and MASK.is_whole(text)):  # --from takes both; elsewhere the service refuses a mask
         return text
     if text == LAST:
         newest = next(iter(kind.newest(client, 1)), None)
@@ -127,12 +128,14 @@ StartJob = Annotated[
     typer.Option(
         "--from",
         metavar="JOB",
-        help="Start from the mask of this job, of the same model (init_from); a beginning of its id that no other has, or last.",
+        help="Start from the mask of this job, of the same model (init_from); a beginning of its id that no other has, or last. "
+        "Or the id of an uploaded mask: espalier masks push.",
         autocompletion=_completion(JOB),
     ),
     JOB,
 ]
 DatasetId = Annotated[str, _argument("DATASET", DATASET, "espalier datasets list"), DATASET]
 ModelId = Annotated[str, _argument("MODEL", MODEL, "espalier models"), MODEL]
+MaskId = Annotated[str, _argument("MASK", MASK, "espalier masks list"), MASK]
 SweepId = Annotated[str, _argument("SWEEP", SWEEP, "espalier sweep list"), SWEEP]
 WebhookId = Annotated[str, _argument("WEBHOOK", WEBHOOK, "espalier webhooks list"), WEBHOOK]

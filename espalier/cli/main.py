@@ -30,6 +30,7 @@ from espalier.cli import (
     run,
     serve,
     sweeps,
+    uploaded_masks,
     webhooks,
     worker,
 )
@@ -95,6 +96,7 @@ app.command(rich_help_panel=_MASKS)(masks.apply)
 app.command(rich_help_panel=_MASKS)(exports.export)
 app.command(rich_help_panel=_MASKS)(exports.exports)
 app.command(rich_help_panel=_MASKS)(masks.convert)
+app.add_typer(uploaded_masks.app, name="masks", rich_help_panel=_MASKS)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
 app.add_typer(models.app, name="models", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)

@@ -8,6 +8,7 @@ For editors and type checkers. Nothing is refused here: the service checks each 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Required, TypedDict
 
+
 METHODS = ("smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random")
 """Methods of every service; packages installed there add others (``espalier methods``)."""
 
@@ -131,8 +132,8 @@ class SharedFields(TypedDict, total=False):
     """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default true, except with
     the presets paper and upstream."""
     init_from: str | None
-    """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or the SHA-256 of
-    the file that python -m pruning train --init-mask is given. Needs a method that takes a prior."""
+    """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model, or of an uploaded
+    mask; or the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior."""
     prior: Literal["wanda"] | None
     """Start scores from this saliency instead of zero; default wanda for the smp methods, except with the presets paper and
     upstream."""

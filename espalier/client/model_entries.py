@@ -1,4 +1,4 @@
-"""Models as the service lists them: folders by name and uploaded models with their files."""
+"""Models as the service lists them: folders by name, uploaded models with their files, and uploaded masks."""
 
 from datetime import datetime
 
@@ -34,6 +34,25 @@ class UploadedModel(Resource):
     size: int
     sha256: str
     files: list[ModelFile] = Field(default_factory=list)
+    created_at: datetime | None = None
+
+
+class UploadedMask(Resource):
+    """An uploaded mask, from which a job starts by its ``id``."""
+
+    id: str
+    name: str | None = None
+    base_model: str
+    """Model that it was trained for, by the name that it had there."""
+    base_digest: str
+    task: str
+    head: str
+    method: str
+    pattern: str
+    weights: int
+    kept: int
+    size: int
+    sha256: str
     created_at: datetime | None = None
 
 

@@ -158,8 +158,9 @@ class ModelFields(BaseModel):
     )
     init_from: StartMask | None = Field(
         None,
-        description="Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or "
-        "the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior",
+        description="Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model, "
+        "or of an uploaded mask; or the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method "
+        "that takes a prior",
     )
     prior: Literal["wanda"] | None = Field(
         default_factory=lambda data: "wanda" if data["preset"] == "espalier" and info_of(data["method"]).takes_prior else None,

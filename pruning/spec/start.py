@@ -12,17 +12,18 @@ from pruning.errors import PermanentError
 from pruning.spec.errors import spec_error
 from pruning.spec.methods import METHODS
 
-_FORMS = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}|[0-9a-f]{64}")
+_FORMS = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}|msk_[0-9a-f]{32}|[0-9a-f]{64}")
 _WORD_HEADS = ("label-words", "span")
 """Heads on the language model, whose weights are all in the digest of a mask's base; those of a classifier are not."""
 
 
 def require_start_name(name: str) -> str:
-    """The id of a job, or a SHA-256. Raises PydanticCustomError for anything else."""
+    """The id of a job or of an uploaded mask, or a SHA-256. Raises PydanticCustomError for anything else."""
     if not _FORMS.fullmatch(name):
         raise spec_error(
             "init_from",
-            "{name} is neither the id of a job (job_ and 26 letters and digits) nor the SHA-256 of a mask file",
+            "{name} is neither the id of a job (job_ and 26 letters and digits) nor that of an uploaded mask "
+            "(msk_ and 32 digits), nor the SHA-256 of a mask file",
             kind="start_invalid",
             name=repr(name),
         )
@@ -57,7 +58,7 @@ def require_startable(method: str, prior: str | None, learning_rate: float, *, b
 
 def is_file_digest(name: str) -> bool:
     """Whether ``init_from`` names a mask by the SHA-256 of its file, as outside a service."""
-    return not name.startswith("job_")
+    return not name.startswith(("job_", "msk_"))
 
 
 def check_start(wanted: Mapping[str, Any], start: Mapping[str, Any]) -> None:

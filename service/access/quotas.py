@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.db.models import Artifact, Dataset, Job, UploadedModel
+from service.db.models import Artifact, Dataset, Job, UploadedMask, UploadedModel
 from service.errors import QuotaExceededError
 from service.settings import Settings
 
@@ -50,7 +50,7 @@ def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
 
 
 def check_upload(session: Session, quota: Quota, owner: str, size: int, kind: str) -> None:
-    """Check that a data set or model (``kind``) of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
+    """Check that a data set, model or mask (``kind``) of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
     _check_limits(session, quota, owner, additional=size, what=f"A {kind} of {size} bytes cannot be stored")
 
 
@@ -61,10 +61,12 @@ def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: boo
     artifacts = select(func.coalesce(func.sum(Artifact.size), 0)).join(Job, Job.id == Artifact.job_id)
     datasets = select(func.coalesce(func.sum(Dataset.size), 0))
     models = select(func.coalesce(func.sum(UploadedModel.size), 0))
+    masks = select(func.coalesce(func.sum(UploadedMask.size), 0))
     if owner is not None:
         artifacts, datasets = artifacts.where(Job.owner == owner), datasets.where(Dataset.owner == owner)
         records, models = records.where(Job.owner == owner), models.where(UploadedModel.owner == owner)
-    return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, models, records))
+        masks = masks.where(UploadedMask.owner == owner)
+    return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, models, masks, records))
 
 
 def _check_limits(session: Session, quota: Quota, owner: str, *, additional: int, what: str, checkpoints: bool = True) -> None:

@@ -19,12 +19,14 @@ from service.db.models import Job
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import Response
 from tests.model_folders import make_model
+from tests.pruning.formats.test_mask_file import written
 
 _ROW = json.dumps({"text": "a fine film", "label": 1})
 _MADE_BY_POST: dict[str, tuple[str, dict[str, Any]]] = {
     "sweep_id": ("/v1/sweeps", {"json": {"base": BODY, "sparsities": [0.5, 0.9]}}),
     "webhook_id": ("/v1/webhooks", {"json": {"url": "https://93.184.215.14/hook"}}),
     "model_id": ("/v1/models", {}),
+    "mask_id": ("/v1/masks", {}),
     "dataset_id": ("/v1/datasets", {"files": {"train": ("train.jsonl", _ROW), "validation": ("v.jsonl", _ROW)}}),
 }
 """Path parameter → what is posted where to get a thing that it names."""
@@ -33,6 +35,11 @@ _MADE_BY_POST: dict[str, tuple[str, dict[str, Any]]] = {
 def _model_files() -> list[tuple[str, tuple[str, bytes]]]:
     with TemporaryDirectory() as folder:
         return [("file", (file.name, file.read_bytes())) for file in make_model(Path(folder) / "toy").iterdir()]
+
+
+def _mask_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        return written(Path(folder)).read_bytes()
 
 
 @dataclass
@@ -103,6 +110,8 @@ class ProtectedApp:
                 path, body = _MADE_BY_POST[parameter]
                 if parameter == "model_id":
                     body = {"files": _model_files()}
+                if parameter == "mask_id":
+                    body = {"files": {"file": ("mask.safetensors", _mask_file())}}
                 made = self.client.post(path, headers=self.keys.header_of("a"), **body)
                 assert made.is_success, made.text
                 self._ids[parameter] = made.json()["id"]

@@ -3,7 +3,7 @@
     datasets/<id>/<split>.jsonl.gz                  under the data directory, shared by all jobs of this host
     work/<job>/attempt-2/uploads/<id> → that        where the trainer looks first
     work/<job>/attempt-2/mask.safetensors           of the job whose mask is exported or evaluated
-    work/<job>/attempt-2/uploads/<job>/mask.safetensors   of the job that a job starts from
+    work/<job>/attempt-2/uploads/<id>/mask.safetensors   of the job, or the upload, that a job starts from
 
 A data set's id stands for its content, so a folder that exists is right. Called by ``worker.run.preparation``, and by
 ``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pruning.files import CorruptDownloadError, write_verified
-from service import datasets
+from service import datasets, uploaded_masks
 from service.artifacts import store
 from service.db.engine import Database
-from service.errors import ArtifactNotFoundError, StartMaskNotFoundError
+from service.errors import ArtifactNotFoundError, StartMaskNotFoundError, UploadedMaskNotFoundError
 from service.folder_cache import cached_folder, host_lock
-from service.ids import is_dataset_id
+from service.ids import is_dataset_id, is_mask_id
 from service.settings import Settings
 from worker.files.trainer_access import let_pass
 from worker.files.work_dirs import MASK, WEIGHTS, link_upload, remove_folder
@@ -61,15 +61,24 @@ def fetch_start(database: Database, spec: dict[str, Any], work: Path) -> None:
 
     Raises StartMaskNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
     """
-    job_id = spec.get("init_from")
-    if job_id is None:
+    start = spec.get("init_from")
+    if start is None:
         return
-    folder = work / "uploads" / job_id
+    folder = work / "uploads" / start
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        fetch_mask(database, job_id, folder, names=(MASK,))
-    except ArtifactNotFoundError as missing:
-        raise StartMaskNotFoundError(job_id) from missing
+        if is_mask_id(start):
+            _fetch_uploaded_mask(database, start, folder / MASK)
+        else:
+            fetch_mask(database, start, folder, names=(MASK,))
+    except (ArtifactNotFoundError, UploadedMaskNotFoundError) as missing:
+        raise StartMaskNotFoundError(start) from missing
+
+
+def _fetch_uploaded_mask(database: Database, mask_id: str, target: Path) -> None:
+    with database.read() as session:
+        row = uploaded_masks.get(session, mask_id)
+    write_verified(uploaded_masks.iter_bytes(database, row), target, sha256=row.sha256, size=row.size)
 
 
 def fetch_mask(database: Database, job_id: str, work: Path, names: Sequence[str] = (MASK, WEIGHTS)) -> Path:

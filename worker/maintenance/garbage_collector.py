@@ -9,7 +9,7 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import datasets, uploaded_models
+from service import datasets, uploaded_masks, uploaded_models
 from service.access import idempotency
 from service.artifacts import garbage
 from service.db.models import Job
@@ -84,6 +84,7 @@ class GarbageCollector:
             idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
         with database.write() as session:
             datasets.delete_abandoned(session)
+            uploaded_masks.delete_abandoned(session)
         uploaded_models.purge_abandoned(database, self._context.stopping.is_set)
         while not self._context.stopping.is_set():
             with database.write() as session:

@@ -17,6 +17,7 @@ import httpx
 from espalier.client._async.datasets import DatasetCalls
 from espalier.client._async.http import RETRIES, Http
 from espalier.client._async.jobs import JobCalls
+from espalier.client._async.masks import MaskCalls
 from espalier.client._async.models import ModelCalls
 from espalier.client._async.predictions import PredictionCalls
 from espalier.client._async.sweeps import SweepCalls
@@ -27,7 +28,7 @@ from espalier.client.timeouts import Timeouts
 _HUB = "/v1/secrets/hub_token"
 
 
-class AsyncClient(JobCalls, PredictionCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
+class AsyncClient(JobCalls, PredictionCalls, DatasetCalls, MaskCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(

@@ -18,6 +18,7 @@ import httpx
 from espalier.client._sync.datasets import DatasetCalls
 from espalier.client._sync.http import RETRIES, Http
 from espalier.client._sync.jobs import JobCalls
+from espalier.client._sync.masks import MaskCalls
 from espalier.client._sync.models import ModelCalls
 from espalier.client._sync.predictions import PredictionCalls
 from espalier.client._sync.sweeps import SweepCalls
@@ -28,7 +29,7 @@ from espalier.client.timeouts import Timeouts
 _HUB = "/v1/secrets/hub_token"
 
 
-class Client(JobCalls, PredictionCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
+class Client(JobCalls, PredictionCalls, DatasetCalls, MaskCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(

@@ -12,6 +12,7 @@ from service.db.models.history import Event, Metric
 from service.db.models.idempotency import KEY_LENGTH, StoredResponse
 from service.db.models.job import Failure, Job, RunWarning, kind_of
 from service.db.models.sweep import Sweep
+from service.db.models.uploaded_mask import MaskChunk, UploadedMask
 from service.db.models.uploaded_model import ModelChunk, ModelFile, UploadedModel
 from service.db.models.webhook import Delivery, Webhook
 from service.db.models.worker import MaintenanceTurn, Worker
@@ -32,6 +33,7 @@ __all__ = [
     "Failure",
     "Job",
     "MaintenanceTurn",
+    "MaskChunk",
     "Metric",
     "ModelChunk",
     "ModelFile",
@@ -40,6 +42,7 @@ __all__ = [
     "StoredObject",
     "StoredResponse",
     "Sweep",
+    "UploadedMask",
     "UploadedModel",
     "Webhook",
     "Worker",

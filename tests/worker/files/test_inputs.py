@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from pruning.data.local_check import check_dataset
 from pruning.spec.custom_task import CustomTask
 from service import datasets
 from service.db.engine import Database
+from service.db.models import UploadedMask
 from service.jobs import commands
 from service.operations import deletion
 from tests.service import factories
+from tests.service.test_uploaded_masks import MASK, put
 from tests.worker.conftest import SPEC, WorkerHarness
 from worker.files import inputs
 from worker.maintenance.garbage_collector import GarbageCollector
@@ -125,6 +128,20 @@ def test_the_mask_that_a_job_starts_from_is_fetched_without_its_weights(
     assert (file.name, file.read_bytes()) == ("mask.safetensors", b"mask")
     inputs.fetch_start(database, SPEC, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_uploaded_mask_that_a_job_starts_from_is_fetched(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
+    mask = put(database, owner="local")
+    work = tmp_path / "work"
+    inputs.fetch_start(database, SPEC | {"init_from": mask}, work)
+    assert (work / "uploads" / mask / "mask.safetensors").read_bytes() == MASK
+    job_id = harness.submit(init_from=mask)
+    with database.write() as session:
+        session.execute(delete(UploadedMask))
+    outcome = harness.run(harness.claim(), "success")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.param) == ("start_missing", "init_from")
+    assert harness.job(job_id).status == "failed"
 
 
 def test_a_deleted_start_fails_the_job(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
