@@ -30,14 +30,17 @@ def console_processors() -> list[Processor]:
         name = str(value)
         return "" if name in ("debug", "info") else f"{levels.get(name, '')}{name}:{styles.reset}"
 
-    def column(value_style: str, width: int = 0, postfix: str = "") -> KeyValueColumnFormatter:
-        return KeyValueColumnFormatter(None, value_style, styles.reset, str, width, postfix=postfix)
+    def event(key: str, value: object) -> str:
+        return f"{value} "
+
+    def column(value_style: str, width: int = 0) -> KeyValueColumnFormatter:
+        return KeyValueColumnFormatter(None, value_style, styles.reset, str, width)
 
     columns = [
         Column("timestamp", column(styles.timestamp)),
         Column("role", column(styles.logger_name, _ROLE_WIDTH)),
         Column("level", level),
-        Column("event", column("", postfix=" ")),
+        Column("event", event),
         Column("", KeyValueColumnFormatter(styles.kv_key, styles.kv_value, styles.reset, str)),
     ]
     return [_for_people, ConsoleRenderer(columns=columns, sort_keys=False, exception_formatter=plain_traceback)]

@@ -30,6 +30,8 @@ _ORDER = {name: place for place, name in enumerate([*_FIRST, *REQUEST_FIELDS, *_
 _OWN = ("api", "espalier", "pruning", "service", "worker")
 _SERVERS = ("celery", "kombu", "uvicorn")
 """Libraries whose INFO lines say how a process is connected; of no use to a person at a terminal."""
+_SUBCLASSES = ("service.db.pool",)
+"""Modules in whose name a library logs: SQLAlchemy names its loggers by the class of a pool, which is a subclass of ours."""
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,8 @@ def _set_levels(settings: LogSettings) -> None:
     logging.root.setLevel(max(settings.level, logging.WARNING))
     for name in _OWN:
         logging.getLogger(name).setLevel(settings.level)
+    for name in _SUBCLASSES:
+        logging.getLogger(name).setLevel(max(settings.level, logging.WARNING))
     for name in _SERVERS:
         logging.getLogger(name).setLevel(max(settings.level, logging.WARNING if settings.console else logging.INFO))
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):  # it may have configured them itself

@@ -67,6 +67,8 @@ def test_every_line_is_json_and_a_request_leads_to_its_job(settings: Settings, d
     assert {line["logger"].partition(".")[0] for line in said} >= {"api", "uvicorn"}
     assert {line["logger"].partition(".")[0] for line in done} >= {"worker", "celery"}
 
+    assert not any("Pool" in line["event"] for line in said + done), "libraries log from WARNING on"
+
     access = {line["request_id"]: line for line in said if line["logger"] == "api.access"}
     created, lost = access["abc"], access[forged.headers["X-Request-Id"]]
     assert (created["method"], created["route"], created["status"]) == ("POST", "/v1/jobs", 202)
