@@ -1,8 +1,8 @@
 """Access log: one line for each finished request, with its route, status and duration, from logger ``api.access``.
 
 Plain ASGI, added by ``api.app``: :class:`AccessLogMiddleware` as the outermost middleware, so that it sees what the others
-answer, and :class:`RouteMiddleware` as the innermost, because the router fills in the scope that it is given and others in between
-copy theirs. uvicorn's own access lines know neither request id nor owner, and show query strings.
+answer, and :class:`RouteMiddleware` inside all that copy the scope, because the router fills in the one that it is given.
+uvicorn's own access lines know neither request id nor owner, and show query strings.
 """
 
 import logging
