@@ -19,6 +19,7 @@ from service.db.paging import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
 from service.jobs.transitions import append_event, transition, update_guarded
+from service.protocol import PROTOCOL
 from service.states import Status
 
 _LONGEST_DELAY_SECONDS = 3600.0
@@ -37,28 +38,33 @@ class ControlRequests:
     pause: bool
 
 
-def due_for_devices(devices: int) -> tuple[ColumnElement[bool], ...]:
-    """Condition on ``Job``: queued jobs that a worker with ``devices`` devices could run now if all of them were free."""
-    return _QUEUED, Job.not_before <= now_sql(), requested_devices <= devices
+def due_jobs(devices: int, protocol: int) -> tuple[ColumnElement[bool], ...]:
+    """Condition on ``Job``: queued jobs that a worker with ``devices`` devices, and of this protocol, could run now if all of
+    its devices were free."""
+    return _QUEUED, Job.not_before <= now_sql(), requested_devices <= devices, Job.protocol <= protocol
 
 
-def count_startable(session: Session, *, devices: int, free_devices: int, slots: int) -> int:
+def count_startable(session: Session, *, devices: int, free_devices: int, slots: int, protocol: int = PROTOCOL) -> int:
     """How many successive calls of ``claim`` would succeed for this worker if no other worker claimed any meanwhile."""
-    wanted = session.scalars(select(requested_devices).where(*due_for_devices(devices)).order_by(*_CLAIM_ORDER).limit(slots))
+    due = select(requested_devices).where(*due_jobs(devices, protocol))
+    wanted = session.scalars(due.order_by(*_CLAIM_ORDER).limit(slots))
     return sum(1 for together in accumulate(wanted) if together <= free_devices)
 
 
-def claim(session: Session, *, worker_id: str, lease_seconds: float, devices: int = 1, free_devices: int = 1) -> Job | None:
+def claim(
+    session: Session, *, worker_id: str, lease_seconds: float, devices: int = 1, free_devices: int = 1, protocol: int = PROTOCOL
+) -> Job | None:
     """Claim the first due job, highest priority first and oldest among equals; None if there is none.
 
-    Only jobs for which the worker has ``devices`` enough count. When the first of these needs more than are free now, no
-    other is claimed in its place: it gets its turn once the worker's other jobs have ended, however many small ones wait.
+    Only jobs for which the worker has ``devices`` enough, and whose ``protocol`` it knows, count. When the first of these needs
+    more than are free now, no other is claimed in its place: it gets its turn once the worker's other jobs have ended, however
+    many small ones wait.
 
     One UPDATE: it increments ``attempt``, which fences all that follows. Two workers never get the same job.
     """
     due = (
         select(Job.id)
-        .where(*due_for_devices(devices))
+        .where(*due_jobs(devices, protocol))
         .order_by(*_CLAIM_ORDER)
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL: two claimers take two jobs, none waits for the other

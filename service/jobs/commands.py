@@ -12,11 +12,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import LOCAL, Event, Job, RunWarning
+from service.db.models import LOCAL, Event, Job, RunWarning, kind_of
 from service.db.paging import json_bytes
 from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs import status_messages
 from service.jobs.transitions import append_event, lock_dependents, lock_row, transition
+from service.protocol import required_protocol
 from service.states import TERMINAL, Status
 from service.tracing import spans
 
@@ -59,6 +60,7 @@ def create(
         event_seq=1,
         record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
     )
+    job.protocol = required_protocol(kind_of(job))
     session.add(job)
     session.flush()
     session.execute(insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data=data))

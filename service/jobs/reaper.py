@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Event, Failure, Job
-from service.db.models.job import MANY_DEVICES
+from service.db.models.job import MANY_DEVICES, QUEUED
 from service.jobs import heartbeats
 from service.jobs.claims import record_failed_attempt, requested_devices
 from service.jobs.transitions import append_event
@@ -54,21 +54,24 @@ def reap_expired_leases(session: Session, *, max_attempts: int, retry_delay_seco
 
 
 def report_unrunnable_jobs(session: Session, *, worker_seen_seconds: float) -> list[str]:
-    """Add one event ``waiting`` to each due job that requests more devices than any live worker has; the ids of these jobs.
+    """Add one event ``waiting`` to each due job that no live worker could run, for want of devices or because it is of an earlier
+    version; the ids of these jobs.
 
-    Such a job is not refused when it is submitted, because a worker with enough devices may be about to start.
+    Such a job is not refused when it is submitted, because a worker for it may be about to start.
     """
-    most = heartbeats.most_devices(session, within_seconds=worker_seen_seconds)
+    most = heartbeats.most_able(session, within_seconds=worker_seen_seconds)
     if most is None:
         return []
     reported = exists().where(Event.job_id == Job.id, Event.type == "waiting")
-    waiting = (
-        select(Job.id, requested_devices)
-        .where(text(MANY_DEVICES), Job.not_before <= now_sql(), requested_devices > most, ~reported)
-        .limit(_BATCH)
-    )
-    rows = session.execute(waiting).all()
-    for job_id, wanted in rows:
-        message = f"the job asks for {wanted} devices, and no live worker has more than {most}; it waits for one that has"
+    due = (Job.not_before <= now_sql(), ~reported)
+    many = select(Job.id, requested_devices).where(text(MANY_DEVICES), *due, requested_devices > most.devices).limit(_BATCH)
+    messages = {
+        job_id: f"the job asks for {wanted} devices, and no live worker has more than {most.devices}; it waits for one that has"
+        for job_id, wanted in session.execute(many)
+    }
+    later = select(Job.id).where(text(QUEUED), *due, Job.protocol > most.protocol).limit(_BATCH)
+    for job_id in session.scalars(later):
+        messages.setdefault(job_id, "the job needs a worker of a later version than those that are live; it waits for one")
+    for job_id, message in messages.items():
         append_event(session, [Job.id == job_id, Job.status == Status.QUEUED, ~reported], "waiting", {"message": message})
-    return [job_id for job_id, _ in rows]
+    return list(messages)

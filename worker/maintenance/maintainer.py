@@ -100,7 +100,7 @@ class Maintainer:
                 log.warning("job %s was lost by its worker and taken from it", job_id)
         for job_id in unrunnable:
             with bound_contextvars(job_id=job_id):
-                log.warning("no live worker has as many devices as job %s asks for", job_id)
+                log.warning("no live worker can run job %s; an event of it says why", job_id)
         if not context.stopping.is_set():
             for _ in range(self._count_startable()):
                 self._start_worker_thread()

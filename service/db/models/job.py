@@ -104,6 +104,8 @@ class Job(Base):
     """The job whose mask this one exports or, with an ``evaluation``, evaluates; None for a job that prunes."""
     evaluation: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
     """What the mask is evaluated on: ``dataset``, ``config``, ``split``, ``rows``, ``dense``; None for the other kinds."""
+    protocol: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The protocol that a worker must know to run it: see ``service.protocol``."""
     retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     """The failed or cancelled job that this one repeats."""
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id", ondelete="SET NULL"))
@@ -177,6 +179,8 @@ class Job(Base):
         # the claim; a condition with the status in words, because a plan for any status could not use it
         Index("ix_jobs_claim", priority.desc(), "created_at", "id", postgresql_where=text(QUEUED), sqlite_where=text(QUEUED)),
         Index("ix_jobs_many_devices", "devices", postgresql_where=text(MANY_DEVICES), sqlite_where=text(MANY_DEVICES)),
+        # jobs that no worker knows yet
+        Index("ix_jobs_protocol", "protocol", postgresql_where=text(QUEUED), sqlite_where=text(QUEUED)),
         Index(None, "status"),  # running jobs, and how many of each
         *list_indexes(),
         Index(None, "owner", "status", "id"),  # queued jobs of an owner, and the bytes of all

@@ -20,6 +20,8 @@ class Worker(Base):
     slots: Mapped[int]
     devices: Mapped[int] = mapped_column(default=1, server_default="1")
     """The most devices that it can give to one job."""
+    protocol: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The newest protocol that it knows: see ``service.protocol``."""
     started_at: Mapped[datetime] = mapped_column(default=now_sql())
     seen_at: Mapped[datetime] = mapped_column(default=now_sql())
 

@@ -15,6 +15,7 @@ from service.errors import ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
+from service.protocol import PROTOCOL
 from service.states import Status
 from tests.service import factories
 from tests.service.factories import db_now
@@ -65,6 +66,21 @@ def test_a_job_for_many_devices_is_claimed_before_later_small_ones(database: Dat
     assert (claimed(4, 3), claimed(4, 1)) == (big, small)
     assert claimed(4, 4) is None
     assert claimed(9, 9) == too_big
+
+
+def test_a_job_of_a_later_version_waits_for_a_worker_that_knows_it(database: Database) -> None:
+    later, known = factories.queued(database, priority=9), factories.queued(database)
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == later).values(protocol=PROTOCOL + 1))
+    with database.read() as session:
+        assert claims.count_startable(session, devices=1, free_devices=1, slots=4) == 1
+    first, then = factories.claim(database), factories.claim(database)
+    assert first is not None
+    assert (first.id, then) == (known, None)
+    with database.write() as session:
+        claimed = claims.claim(session, worker_id="w", lease_seconds=60, protocol=PROTOCOL + 1)
+    assert claimed is not None
+    assert claimed.id == later
 
 
 def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
@@ -218,7 +234,8 @@ def test_every_fenced_write_is_in_the_fence_test() -> None:
     assert {name.split()[0] for name in FENCED} == {name for name in public if not name.startswith("_")} - of_a_locked_job - {
         "claim",
         "ControlRequests",
-        "due_for_devices",
+        "due_jobs",
+        "queued_at",
         "count_startable",
     }
 

@@ -13,6 +13,7 @@ from service.db.models import Delivery, Job, Webhook, kind_of
 from service.errors import JobNotFoundError
 from service.jobs import claims, commands, evaluations, exports, queries
 from service.jobs.fence import Fence
+from service.protocol import required_protocol
 from service.states import JobKind, Status
 from tests.service import factories
 
@@ -32,6 +33,7 @@ def test_an_evaluation_is_a_job_that_makes_no_mask(database: Database, tmp_path:
     assert (kind_of(pruned), kind_of(asked)) == (JobKind.PRUNING, JobKind.EVALUATION)
     assert (asked.export_of, asked.evaluation, asked.exports, asked.priority) == (pruned.id, ROWS, [], 7)
     assert asked.spec["devices"] == 1
+    assert (pruned.protocol, asked.protocol) == (required_protocol(JobKind.PRUNING), required_protocol(JobKind.EVALUATION))
     recorded = factories.recorded_events(database, asked.id)
     assert recorded == [("created", {"status": "queued", "evaluation_of": pruned.id})]
     assert ask(database, pruned).id != asked.id, "each is evaluated again"

@@ -1,9 +1,13 @@
 """Reaping of expired leases, and jobs that no worker can run."""
 
+from sqlalchemy import update
+
 from service.db.engine import Database
+from service.db.models import Job
 from service.jobs import claims, heartbeats
 from service.jobs.fence import Fence
 from service.jobs.reaper import WORKER_LOST, reap_expired_leases, report_unrunnable_jobs
+from service.protocol import PROTOCOL
 from service.states import Status
 from tests.service import factories
 
@@ -83,3 +87,15 @@ def test_a_job_for_more_devices_than_any_worker_has_gets_one_event(database: Dat
     assert (report(), report()) == ([big], [])
     assert [kind for kind, _ in factories.recorded_events(database, big)] == ["created", "waiting"]
     assert [kind for kind, _ in factories.recorded_events(database, fitting)] == ["created"]
+
+
+def test_a_job_of_a_later_version_than_any_worker_gets_one_event(database: Database) -> None:
+    known, later = factories.queued(database), factories.queued(database)
+    with database.write() as session:
+        heartbeats.record(session, worker_id="a", hostname="host", pid=1, slots=1)
+        session.execute(update(Job).where(Job.id == later).values(protocol=PROTOCOL + 1))
+    with database.write() as session:
+        assert report_unrunnable_jobs(session, worker_seen_seconds=60) == [later]
+        assert report_unrunnable_jobs(session, worker_seen_seconds=60) == []
+    assert [kind for kind, _ in factories.recorded_events(database, later)] == ["created", "waiting"]
+    assert [kind for kind, _ in factories.recorded_events(database, known)] == ["created"]
