@@ -6,8 +6,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := $(VENV)/triton
 
+# also where the environment says otherwise: tests start hundreds of processes, each of which would compile all modules again
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz triton check format serve lock docs dist release clean
+.PHONY: help setup demo test test-exhaustive test-fast coverage fuzz triton check format serve lock docs dist release clean
 
 help: ## List the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,16 +29,33 @@ endif
 demo: $(READY) ## Prune a small model end to end: service, job, mask, result table
 	$(BIN)/python -m demo
 
-# a process for each core, each with a database of its own; the tests of a file stay together, for their fixtures
+# each process has a database of its own; the tests of a file stay together, for their fixtures; files come in the order of
+# tests/conftest.py, the longest first
+SPREAD := --dist loadfile --no-loadscope-reorder
+# more processes than cores: tests that start processes wait for about half of their time
+PROCESSES ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 2 : 6)))
+TEST_ALL = OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest -n $(PROCESSES) $(SPREAD)
+
 test: $(READY) ## Run all tests
-	OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(TEST_ALL)
+
+test-exhaustive: $(READY) ## Run all tests with every case of every grid
+	$(TEST_ALL) --exhaustive
 
 test-fast: $(READY) ## Run the tests that need no process, no service and no minute
-	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
-		-m "not (slow or services or faults or browser or docs or gpu)"
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 $(SPREAD) --fast
 
-fuzz: $(READY) ## Feed 30 000 damaged inputs to admission and trainer (hours)
+coverage: $(READY) ## Run all tests, and say which lines and branches they run; as pages in build/coverage/html
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(subst -m pytest,-m coverage run -m pytest,$(TEST_ALL))
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
+
+fuzz: $(READY) ## Feed 30 000 damaged inputs to admission and trainer, and many requests to the API (hours)
 	$(BIN)/python -m tests.fuzz --inputs 30000
+	$(BIN)/python -m tests.api.fuzz --examples 500
 
 # in a folder of its own: torch and transformers import it wherever they find it, and all other tests do without
 triton: $(READY) ## Fetch Triton (286 MB) for the tests of the GPU programs

@@ -3,14 +3,16 @@
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from service.db import migrate
 from service.db.engine import Database
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from tests.recorded_traces import RecordedTraces
 
 T = TypeVar("T")
+_TESTS = Path(__file__).parent
 DATABASES = ("sqlite", "postgresql")
 _MARK_OF_FOLDER = {
     "browser": "browser",
@@ -38,6 +41,17 @@ _MARK_OF_FOLDER = {
     "worker": "slow",
 }
 """Marks by folder; ``slow`` elsewhere stands in the modules."""
+_ON_ONE_DATABASE = ("api/errors", "api/middleware", "api/pages")
+"""Folders whose tests run on one database each, SQLite or PostgreSQL by their name: what they check has no SQL of its own, but
+calls functions that the tests of ``api/routes`` and ``service`` run on both. The other half is ``exhaustive``."""
+_LONGEST = tuple(
+    str(_TESTS / name)
+    for name in (
+        "docs faults flow pruning/export pruning/training pruning/cli pruning/hub migrations browser worker deploy scripts "
+        "espalier service pruning"
+    ).split()
+)
+"""Folders by how long a file of theirs takes, the longest first."""
 _SERVICES = {"postgres_url", "redis_url", "redis_server", "object_server", "pooled_url"}
 """Fixtures that are a real service."""
 
@@ -57,18 +71,56 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
     return report
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--exhaustive``: products of parameters in full. ``--fast``: what needs no process and no service."""
+    parser.addoption("--exhaustive", action="store_true", help="run also the cases of products that pairs stand for")
+    parser.addoption("--fast", action="store_true", help="leave out what is slow or needs a process, a service or a browser")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """``--fast`` is a selection by marks."""
+    if config.getoption("fast"):
+        config.option.markexpr = "not (slow or services or faults or browser or docs or gpu)"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--fast``, folders of which all tests are left out are not even imported."""
+    return (config.getoption("fast") and _folder_mark(collection_path) is not None) or None
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder and by the services that they use."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by their folder and by the services that they use, and leave out what is ``exhaustive``."""
+    _mark(items)
+    if hasattr(config, "workerinput"):  # of pytest-xdist, which takes files in this order: none of the long ones comes last
+        items.sort(key=lambda item: next((i for i, name in enumerate(_LONGEST) if f"{item.path}".startswith(name)), len(_LONGEST)))
+    if not config.getoption("exhaustive"):
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
+def _folder_mark(folder: Path) -> str | None:
+    """The mark of all tests in ``folder``."""
+    if not folder.is_relative_to(_TESTS):
+        return None
+    path = f"{folder.relative_to(_TESTS).as_posix()}/"
+    return next((mark for name, mark in _MARK_OF_FOLDER.items() if path.startswith(f"{name}/")), None)
+
+
+def _mark(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parent.as_posix()
-        for name, mark in _MARK_OF_FOLDER.items():
-            if f"{folder}/".startswith(f"{name}/"):
-                item.add_marker(mark)
+        folder = item.path.relative_to(_TESTS).parent.as_posix()
+        if (mark := _folder_mark(item.path.parent)) is not None:
+            item.add_marker(mark)
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         database = parameters.get("database_url", "sqlite")
         if database == "postgresql" or _SERVICES & set(getattr(item, "fixturenames", ())):
             item.add_marker("services")
+        if "database_url" in parameters and folder.startswith(_ON_ONE_DATABASE):
+            name = item.nodeid.replace(database, "")
+            if DATABASES[zlib.crc32(name.encode()) % 2] != database:
+                item.add_marker("exhaustive")
 
 
 @pytest.fixture(scope="session")
@@ -172,24 +224,26 @@ def migrated_postgres(postgres_url: str) -> str:
     return postgres_url
 
 
+_DELETE_ALL = """
+DELETE FROM jobs;
+DELETE FROM sweeps;
+DELETE FROM webhooks;
+DELETE FROM workers;
+DELETE FROM maintenance_turns;
+DELETE FROM api_keys;
+DELETE FROM secrets;
+DELETE FROM answers;
+DELETE FROM datasets;
+DELETE FROM uploaded_masks;
+DELETE FROM uploaded_models;
+"""
+"""Other rows belong to jobs. TRUNCATE would make new files for every table."""
+
+
 def _empty(url: str) -> None:
-    database = Database(url)
-    with database.write() as session:
-        for table in (
-            "jobs",
-            "sweeps",
-            "webhooks",
-            "workers",
-            "maintenance_turns",
-            "api_keys",
-            "secrets",
-            "answers",
-            "datasets",
-            "uploaded_masks",
-            "uploaded_models",
-        ):  # the rest belongs to jobs; TRUNCATE would make new files for every table
-            session.execute(text(f"DELETE FROM {table}"))
-    database.dispose()
+    """Delete all rows in one round trip."""
+    with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
+        connection.execute(_DELETE_ALL)
 
 
 def or_skip(service: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:

@@ -160,13 +160,18 @@ class Forked:
         assert event is not None
         return event
 
-    def finish(self) -> ProgramExit:
-        """Wait for its end; every line of its output must be an event."""
+    def wait(self) -> int:
+        """Wait for its end; the exit code."""
         self._process.join(SECONDS)
         if self._process.exitcode is None:
             self._process.kill()
             raise AssertionError(f"the program did not end within {SECONDS} s: {self._err.read_text()}")
-        return ProgramExit(self._process.exitcode, self._events(), self._err.read_text())
+        return self._process.exitcode
+
+    def finish(self) -> ProgramExit:
+        """Wait for its end; every line of its output must be an event."""
+        code = self.wait()
+        return ProgramExit(code, self._events(), self._err.read_text())
 
     def _events(self) -> list[Event]:
         lines = self._out.read_bytes().splitlines(keepends=True) if self._out.exists() else []
@@ -176,6 +181,14 @@ class Forked:
 def fork(arguments: Sequence[str], logs: Path, *, before: str = "") -> Forked:
     """The program, started from the warm process; ``before`` is Python code to be run first."""
     return Forked(arguments, logs, before)
+
+
+def run_in_fork(code: str, cwd: Path) -> str:
+    """What Python code prints in ``cwd``, in a process that has torch loaded; it must end without an error."""
+    logs = cwd / "forked"
+    done = fork([], logs, before=f"import os\nos.chdir({str(cwd)!r})\n{code}\nraise SystemExit(0)")
+    assert done.wait() == 0, (logs / "stderr").read_text()
+    return (logs / "stdout").read_text()
 
 
 def _become_the_program(arguments: list[str], out: str, err: str, before: str) -> None:

@@ -25,8 +25,21 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return Sources(root / "models", root / "datasets", hub=False)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("shape", toy_architectures.ALL)
+def cases() -> list[Any]:
+    """Every pair; those that are ``exhaustive`` differ from others in nothing that a method sees.
+
+    A method sees matrices, an architecture sees masked matrices. Three methods are enough for each architecture, and seven
+    architectures for each method; BERT has all.
+    """
+    found = []
+    for number, shape in enumerate(toy_architectures.ALL):
+        for other, method in enumerate(METHODS):
+            chosen = shape == "bert" or (number + other) % 3 == 0
+            found.append(pytest.param(shape, method, marks=() if chosen else pytest.mark.exhaustive))
+    return found
+
+
+@pytest.mark.parametrize(("shape", "method"), cases())
 def test_a_run_and_its_result_on_fresh_weights_give_the_same_logits(
     sources: Sources, tmp_path: Path, shape: str, method: str
 ) -> None:
