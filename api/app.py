@@ -1,6 +1,6 @@
-"""The HTTP interface as an ASGI application: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
+"""ASGI application of the HTTP interface: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
 
-The way of a request: ``middleware`` → ``request`` (authentication, limits) → ``routes`` → ``service`` (rows) → ``schemas``,
+Path of a request: ``middleware`` → ``request`` (authentication, limits) → ``routes`` → ``service`` (rows) → ``schemas``,
 ``responses``; exceptions become problems in ``errors``. ``pages`` are for browsers, and call the functions of ``routes``. The
 database must have been migrated: the API never changes the schema.
 """
@@ -65,10 +65,10 @@ from service.tracing import spans
 _DESCRIPTION = """
 Post a pretrained language model and a task; a worker trains which of its weights to keep; download the mask.
 
-The least to give is `{"model": "...", "task": "..."}`. Every error is an RFC 9457 problem (`application/problem+json`)
-with a stable `code`. Lists have `data`, `has_more` and `next_cursor`, and are asked with `limit` and `after`.
+The minimal body is `{"model": "...", "task": "..."}`. Every error is an RFC 9457 problem (`application/problem+json`)
+with a stable `code`. Lists have `data`, `has_more` and `next_cursor`, and take `limit` and `after`.
 
-Beyond loopback requests need an API key, `Authorization: Bearer esp_…`, and what belongs to others is not found.
+Beyond loopback requests need an API key, `Authorization: Bearer esp_…`, and resources of other owners are not found.
 """
 
 
@@ -183,7 +183,7 @@ def _telemetry() -> TelemetryConfig:
 
 
 def _add_middleware(app: FastAPI, services: Services) -> None:
-    """The one that is added last is the outermost."""
+    """Add the middleware; the one added last is the outermost."""
     settings = services.settings
     app.add_middleware(HttpMetricsMiddleware, registry=services.registry)
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
@@ -211,6 +211,6 @@ def _waits_per_owner(settings: Settings) -> int:
 
 
 def _predictions_per_owner(settings: Settings) -> int:
-    """Prediction requests of one owner that wait: half of all, so that the next owner finds a place."""
+    """Prediction requests of one owner that wait: half of all, so that other owners find a slot."""
     waiting = settings.predictions_waiting
     return max(1, waiting // 2) if settings.keys_required else waiting

@@ -1,7 +1,7 @@
 """Application factory for a process of its own: ``uvicorn --factory api.process:create``, as ``espalier serve`` starts it.
 
-What exists once the application is made stays for good. Python's garbage collector would walk all of it again and again, and each
-walk stops every request for 50 ms, so these objects are taken out of its sight.
+Objects that exist once the application is made are permanent. Python's garbage collector would traverse them again and again, which
+stops every request for 50 ms each time, so they are frozen (``gc.freeze``).
 """
 
 import gc

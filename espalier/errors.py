@@ -3,11 +3,11 @@
 EspalierError
 ├── ApiError              the service responded with a problem (RFC 9457)
 ├── UnreachableError      no response
-├── NotEspalierError      something else than this service responded
+├── NotEspalierError      another program responded
 ├── ConfigurationError    URL, API key or proxy variables with which no request can be sent
 ├── RowError              a row to predict on lacks a text
 ├── DownloadCorruptError  the bytes received differ from the service's digest
-└── JobNotSucceededError  the awaited job ended otherwise
+└── JobNotSucceededError  the awaited job failed or was cancelled
 """
 
 from collections.abc import Mapping
@@ -31,19 +31,19 @@ class ApiError(EspalierError):
         """Stable identifier, e.g. ``unknown_task``."""
         self.detail = detail
         self.param = param
-        """The field to change, where one is to blame."""
+        """The field to change, where one is at fault."""
         self.problem = dict(problem or {})
         """The problem document, e.g. with ``errors`` when several fields are wrong."""
 
     @classmethod
     def from_response(cls, status: int, body: Any) -> "ApiError":
-        """From a decoded body; a body that is no problem document still becomes a readable error."""
+        """The error of a decoded body; a body that is not a problem document still gives a readable error."""
         if not isinstance(body, Mapping):
-            return cls(status, code=f"http_{status}", detail=f"the service answered {status} without saying why")
+            return cls(status, code=f"http_{status}", detail=f"the service answered {status} without a reason")
         faults = [fault for fault in body.get("errors") or () if isinstance(fault, Mapping)]
         fields = [_field(fault) for fault in faults]
         text = body.get("detail") or body.get("title") or f"the service answered {status}"
-        if faults and all(fields):  # else the detail says it all, with the row of an uploaded file for instance
+        if faults and all(fields):  # else the detail is complete, for example with the row of an uploaded file
             first, *rest = (str(fault.get("detail") or text) for fault in faults)
             text = "; ".join([first, *(f"{field}: {detail}" for field, detail in zip(fields[1:], rest, strict=True))])
         return cls(
@@ -66,7 +66,7 @@ class UnreachableError(EspalierError):
 
 
 class NotEspalierError(EspalierError):
-    """A redirect, a sign-in page, another program's JSON: what answered is not this service."""
+    """The response is not this service's: a redirect, a sign-in page, another program's JSON."""
 
 
 class ConfigurationError(EspalierError, ValueError):

@@ -1,7 +1,7 @@
-"""Optional dependencies: which extra of the distribution brings a package, and the one sentence that says how to install it.
+"""Optional dependencies: the extra of the distribution that contains a package, and the message on how to install it.
 
-``pip install espalier-pruning`` is a client; the service, training and the rest are extras. The command line asks here when a
-command misses a package, and so do ``load_pruned`` and its kin. A test compares the table with ``pyproject.toml``.
+``pip install espalier-pruning`` is a client; the service, training and the rest are extras. Called by the command line when a
+command misses a package, and by ``load_pruned`` and similar functions. A test compares the table with ``pyproject.toml``.
 """
 
 from collections.abc import Iterable
@@ -45,11 +45,11 @@ EXTRAS = MappingProxyType(
         "pyarrow": "parquet",
     }
 )
-"""Extra that brings a package, by the name it is imported by."""
+"""Extra that contains a package, by import name."""
 
 
 class MissingExtraError(ImportError):
-    """Packages are missing that an extra brings."""
+    """Missing packages that an extra contains."""
 
 
 def require(modules: Iterable[str]) -> None:
@@ -60,9 +60,9 @@ def require(modules: Iterable[str]) -> None:
 
 
 def how_to_install(missing: Iterable[str]) -> str:
-    """``needs torch: pip install 'espalier-pruning[train]'``, for packages by the name they are imported by.
+    """``needs torch: pip install 'espalier-pruning[train]'``, for packages by import name. Raises KeyError for a
 
-    Raises KeyError for a package that no extra brings.
+    package that no extra contains.
     """
     packages = [name.partition(".")[0] for name in missing]
     extras = ",".join(sorted({EXTRAS[package] for package in packages}))
@@ -70,7 +70,7 @@ def how_to_install(missing: Iterable[str]) -> str:
 
 
 def explain(error: ImportError) -> str | None:
-    """What to install for an import that failed; None where no extra would help, as with a fault of ours."""
+    """What to install for an import that failed; None where no extra contains it."""
     if isinstance(error, MissingExtraError):
         return str(error)
     package = (error.name or "").partition(".")[0]

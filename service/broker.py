@@ -66,12 +66,12 @@ _MESSAGES: dict[str, Any] = {
 }
 
 _WORKER: dict[str, Any] = {
-    "worker_pool": "threads",  # a task only supervises a process of its own: nothing to fork, no CUDA in this one
+    "worker_pool": "threads",  # a task only supervises a process of its own: nothing to fork, no CUDA in this process
     # Early: with late acknowledgement Redis delivers every job longer than the visibility timeout again (measured: three
     # executions of one). The lease is what requeues a lost job
     "task_acks_late": False,
     "task_reject_on_worker_lost": False,  # would loop without limit; attempts are counted in the table
-    # Announced to become True: a broker hiccup must not end trainings that do not need the broker
+    # Announced to become True: a broker outage must not end trainings that do not need the broker
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "worker_prefetch_multiplier": 1,  # a message taken by a busy worker would wake none
     # Celery's own limits kill without cleanup, and only in prefork; the supervisor enforces max_duration and detects stalls
@@ -101,10 +101,10 @@ def _broker(settings: Settings) -> dict[str, Any]:
         "worker_disable_prefetch": True,  # with a multiplier of 1 alone, a second message waits behind a job of hours
         "broker_transport_options": {
             "socket_connect_timeout": 1,
-            "socket_timeout": 1,  # a broker that accepts the connection and then is silent
+            "socket_timeout": 1,  # a broker that accepts the connection and never answers
             "socket_keepalive": True,
             "retry_on_timeout": False,
-            "health_check_interval": 25,  # detects a connection that died silently
+            "health_check_interval": 25,  # detects a dead connection
             "max_retries": 0,  # of connecting while sending; a consuming worker retries by broker_connection_retry
             "visibility_timeout": 3600,  # the default; no effect with acknowledgement at receipt
         },

@@ -1,7 +1,7 @@
-"""Slots with a share per owner, for what one process does at the same time: streams, waits, predictions, figures, name
-lookups.
+"""Concurrency limits per owner within one process, for streams, waits, predictions, figures and name lookups.
 
-Counted in memory by each process for itself: N processes let N times as many through.
+
+Counted in memory by each process for itself: N processes allow N times as many.
 """
 
 import threading
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ConcurrencyLimiter:
-    """Slots for what runs at the same time, ``total`` in all and ``per_owner`` for one owner. Any thread may use it."""
+    """Slots for concurrent work, ``total`` in all and ``per_owner`` for one owner. Any thread may use it."""
 
     total: int
     per_owner: int

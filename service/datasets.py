@@ -1,7 +1,7 @@
 """Uploaded data sets, stored in the database in chunks: written and read by the API, downloaded by the worker.
 
-Each split is stored as a file ``<split>.jsonl.gz`` of normalised rows, the form that the trainer reads. What they have in common
-with uploaded models is ``service.uploads``.
+Each split is stored as a file ``<split>.jsonl.gz`` of normalised rows, the form that the trainer reads. The code shared with
+uploaded models is in ``service.uploads``.
 """
 
 import os
@@ -51,7 +51,7 @@ def put(
     on_stored: OnStored,
     quota: Quota | None = None,
 ) -> None:
-    """Store the files of ``splits``. As :meth:`service.uploads.UploadTable.put`, and raises what that does."""
+    """Store the files of ``splits``. Like :meth:`service.uploads.UploadTable.put`, with the same exceptions."""
     size = sum(file.seek(0, os.SEEK_END) for file in files.values())
     row = Dataset(id=dataset_id_for(owner, sha256), owner=owner, name=name, sha256=sha256, splits=splits, size=size)
 
@@ -107,5 +107,5 @@ def ids_in_use(session: Session) -> set[str]:
 
 
 def delete_abandoned(session: Session) -> None:
-    """Delete uploads whose process died half-way. Called by the worker's maintenance thread."""
+    """Delete uploads whose process ended before they were complete. Called by the worker's maintenance thread."""
     session.execute(sql_delete(Dataset).where(*_table.abandoned(_ABANDONED_SECONDS)))

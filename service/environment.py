@@ -1,7 +1,7 @@
 """Settings of a process from its environment, or an exit with one line that names variables and values.
 
 Called where the programs of the service start: API, worker, health probe, migrations. The command line formats the same faults.
-A variable that looks like a setting and is none has no effect, which the programs that run for long say when they start.
+A variable that looks like a setting but is not one has no effect; long-running programs log it at their start.
 """
 
 import difflib
@@ -20,17 +20,17 @@ from service.urls import unchecked_tls
 EXIT_CODE = 2
 _LONGEST_VALUE = 80
 _SECRET_NAMES = ("key", "password", "secret", "token", "url")
-"""Parts of the names of settings whose values are never shown: URLs may hold passwords."""
+"""Name parts of settings whose values are never shown: URLs may hold passwords."""
 _PREFIX = "ESPALIER_"
 _OTHERS = frozenset(
     "URL API_KEY "  # of the command line
     "WORKER_MEMORY API_MEMORY API_CPUS POSTGRES_MEMORY POSTGRES_CPUS "  # of docker-compose.yml
     "CRASH_AT CRASH_ONCE CRASH_WITH TEST_POSTGRES_URL TEST_REDIS_URL TEST_DATA".split()  # of the tests
 )
-"""Variables with our prefix that are no settings of the service, without it."""
+"""Variables with our prefix that are not settings of the service, without the prefix."""
 _SERVICE_LINK = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII)
 _SIMILAR = 0.6
-"""Least likeness of a name that is suggested: DB_URL finds DATABASE_URL, and nothing finds a name by chance."""
+"""Least similarity of a suggested name: DB_URL finds DATABASE_URL, unrelated names find nothing."""
 log = logging.getLogger(__name__)
 
 
@@ -43,19 +43,19 @@ def settings_or_exit() -> Settings:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that look like settings and have no effect, each with a line that says so and names the likeliest setting.
+    """Variables that look like settings and have no effect, each with a message that suggests the most similar setting. Empty ones
 
-    Empty ones are left out, and what Kubernetes sets in containers beside a Service named ``espalier…``.
+    are left out, and those that Kubernetes sets in containers next to a Service named ``espalier…``.
     """
     known = {name.upper() for name in Settings.model_fields}
     found = {}
     for variable, value in environment.items():
-        name = variable.upper().removeprefix(_PREFIX)  # settings are read in any case
+        name = variable.upper().removeprefix(_PREFIX)  # the case of names does not matter
         if name == variable.upper() or name in known | _OTHERS or not value or _is_service_link(name, value):
             continue
         similar = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
         meant = f"did you mean {_PREFIX}{similar[0]}?" if similar else "docs/reference/settings.md has all settings"
-        found[variable] = f"{variable} is no setting and has no effect; {meant}"
+        found[variable] = f"{variable} is not a setting and has no effect; {meant}"
     return found
 
 

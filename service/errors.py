@@ -1,9 +1,9 @@
 """Errors of the service. The class docstring is the default message.
 
-``api.errors`` gives each base class an HTTP status and a code; nothing here knows HTTP.
+``api.errors`` gives each base class an HTTP status and a code; nothing here refers to HTTP.
 
     ServiceError
-    ├── NotFoundError               JobNotFoundError, SweepNotFoundError, WebhookNotFoundError and their like
+    ├── NotFoundError               JobNotFoundError, SweepNotFoundError, WebhookNotFoundError and similar
     ├── IllegalTransitionError      the job's state does not allow the request
     ├── SweepNotEndedError          some of the sweep's jobs have not ended
     ├── DestinationRefusedError     a webhook URL is not allowed: TooManyLookupsError
@@ -23,14 +23,14 @@ from service.states import Status
 
 
 class ServiceError(Exception):
-    """The job store refused the request."""
+    """Base class: the service refused the request."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
 class NotFoundError(ServiceError):
-    """There is no such thing."""
+    """There is no such resource."""
 
 
 class JobNotFoundError(NotFoundError):
@@ -60,7 +60,7 @@ class ArtifactNotFoundError(NotFoundError):
 
 
 class StartMaskNotFoundError(NotFoundError):
-    """The mask that a job starts from is gone."""
+    """The mask that a job starts from was deleted."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"The mask of {job_id}, from which this job was to start, was deleted.")
@@ -108,24 +108,24 @@ class DatasetInUseError(ServiceError):
 
 
 class IdempotencyError(ServiceError):
-    """There is no answer to give again."""
+    """There is no stored response to return."""
 
 
 class RequestInProgressError(IdempotencyError):
-    """A request with this idempotency key is in progress; ask again in a moment."""
+    """A request with this idempotency key is in progress; try again in a moment."""
 
 
 class IdempotencyKeyReusedError(IdempotencyError):
-    """This idempotency key was used for another request; take a new key for each request."""
+    """This idempotency key was used for another request; use a new key for each request."""
 
 
 class InvalidKeyError(ServiceError):
-    """This is no API key of this service."""
+    """This is not an API key of this service."""
 
     def __init__(self, message: str | None = None, *, code: str = "key_unknown") -> None:
         super().__init__(message)
         self.code = code
-        """More specific only for a key that was once valid, whose holder may know why it is not."""
+        """More specific only for a key that was once valid."""
 
 
 class IllegalTransitionError(ServiceError):
@@ -146,7 +146,7 @@ class SweepNotEndedError(ServiceError):
 
 
 class DestinationRefusedError(ServiceError):
-    """A webhook may not lead there."""
+    """A webhook must not use this URL."""
 
 
 class TooManyLookupsError(DestinationRefusedError):
@@ -167,7 +167,7 @@ class ArtifactMismatchError(ServiceError):
 
 
 class QuotaExceededError(ServiceError):
-    """There is no room left for what is to be stored."""
+    """There is no space left to store this."""
 
 
 class StorageUnavailableError(ServiceError):
@@ -175,7 +175,7 @@ class StorageUnavailableError(ServiceError):
 
 
 class ObjectMissingError(StorageUnavailableError):
-    """The object storage has not what the database says it has."""
+    """The object storage lacks an object of the database."""
 
 
 class InvalidCursorError(ServiceError):

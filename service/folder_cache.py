@@ -1,6 +1,6 @@
 """Folders of uploads on this host's disk, one for each id: downloaded once for all processes, complete or absent.
 
-An id stands for its content, so a folder that exists is right; the time of its last use is its own time of change. Downloads to a
+An id identifies its content, so an existing folder is correct; its modification time is the time of its last use. Downloads to a
 folder's parent and removals from it exclude each other. Called by ``worker.files`` and ``service.model_cache``.
 """
 
@@ -45,7 +45,7 @@ def cached_folder(root: Path, name: str, download: Callable[[Path], None]) -> Pa
 
 
 def remove_partial(root: Path) -> None:
-    """Remove what a killed process had not downloaded to its end. Call with the lock held."""
+    """Remove partial downloads of killed processes. Call with the lock held."""
     for folder in root.iterdir():
         if folder.name.startswith(".") and folder.is_dir():
             _remove(folder)
@@ -82,5 +82,5 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
     except FileNotFoundError:
         pass
-    except OSError as error:  # it is in the way of nothing but the limit
+    except OSError as error:  # the folder only counts towards the limit
         log.warning("%s could not be removed: %s", folder, error)

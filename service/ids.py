@@ -8,27 +8,27 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 
 
 def new_job_id() -> str:
-    """48 bits of milliseconds and 80 random bits, 26 characters after the prefix."""
+    """Id of a job: 48 bits of milliseconds and 80 random bits, 26 characters after the prefix."""
     return _new("job_")
 
 
 def new_key_id() -> str:
-    """The same for an API key: the id names it and is not the key."""
+    """Id of an API key; it names the key and does not reveal it."""
     return _new("key_")
 
 
 def new_sweep_id() -> str:
-    """The same for a sweep."""
+    """Id of a sweep."""
     return _new("swp_")
 
 
 def new_webhook_id() -> str:
-    """The same for a webhook."""
+    """Id of a webhook."""
     return _new("whk_")
 
 
 def new_delivery_id() -> str:
-    """The same for a message to a webhook: the ``webhook-id`` of every attempt."""
+    """Id of a message to a webhook: the ``webhook-id`` of every attempt."""
     return _new("msg_")
 
 

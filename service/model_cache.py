@@ -18,7 +18,7 @@ from service.db.engine import Database
 from service.folder_cache import cached_folder, host_lock, make_room, remove_partial
 
 MARGIN_BYTES = 256 * 1024**2
-"""Left free for checkpoints and for what else writes to the disk."""
+"""Bytes left free for checkpoints and for other writers to the disk."""
 
 Needed = Callable[[], Collection[str]]
 """Ids of models that must stay."""
@@ -33,11 +33,12 @@ class WriteVerified(Protocol):
 def fetch_model(
     database: Database, root: Path, model_id: str, limit_bytes: int, write: WriteVerified, needed: Needed = frozenset
 ) -> Path:
-    """The folder of an uploaded model under ``root``, which exists; models used longest ago make room for it.
+    """The folder of an uploaded model under ``root``, which exists; the least recently used models are removed to free space for
+    it.
 
     Those of the ids ``needed``, which is called while nothing else changes the folder, stay. Raises UploadedModelNotFoundError,
     StorageUnavailableError; OSError, also for a file that did not arrive as it was stored, and with ENOSPC, before anything is
-    fetched, where the disk has no room.
+    fetched, where the disk has no space.
     """
     return cached_folder(root, model_id, partial(_download, database, model_id, limit_bytes, write, needed))
 

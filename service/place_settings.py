@@ -1,4 +1,4 @@
-"""Settings of where things are: database, broker, keys, folders, object storage, and the users that processes run as.
+"""Location settings: database, broker, keys, folders, object storage, and the users that processes run as.
 
 A part of ``service.settings``, which everything else imports.
 """
@@ -32,7 +32,7 @@ class PlaceSettings(BaseSettings):
         default_factory=lambda given: f"sqlite:///{given['data_dir']}/espalier.db",
         repr=False,  # holds a password
         description="postgresql://user:password@host/name or sqlite:///file; default espalier.db in the data folder. Behind "
-        "PgBouncer add ?pooler=transaction; libpq's own parameters may stand there, too, and win over ours",
+        "PgBouncer add ?pooler=transaction; libpq's own parameters may be given, too, and override ours",
     )
     broker_url: str = Field(
         "filesystem://",
@@ -82,7 +82,7 @@ class PlaceSettings(BaseSettings):
     )
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
     hub_model_bytes: int = Field(
-        32 * 1024 * 1024 * _KIB, gt=0, description="Largest model that is fetched from the hub, all its files together"
+        32 * 1024 * 1024 * _KIB, gt=0, description="Largest model that is downloaded from the hub, all its files together"
     )
 
     @model_validator(mode="before")

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 _LINK = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
-"""What Kubernetes puts into ESPALIER_PORT of every container beside a Service named espalier (enableServiceLinks)."""
+"""Value that Kubernetes sets for ESPALIER_PORT in containers next to a Service named espalier (enableServiceLinks)."""
 log = logging.getLogger(__name__)
 
 
 def read_files(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """``given`` with the text of the file ``NAME_file`` as ``NAME``, for each of ``names`` that has one.
 
-    Values in files, unlike those of the environment, other processes of the same user need not see. Raises ValueError for a
+    Unlike environment variables, files can be hidden from other processes of the same user. Raises ValueError for a
     file that cannot be read, or where both are given.
     """
     files = {name: given[f"{name}_file"] for name in names if given.get(f"{name}_file")}
@@ -33,7 +33,7 @@ def port_or_default(port: object, default: int) -> object:
     """``port``, or ``default`` and a warning for a service link, which would keep every process from starting."""
     if not isinstance(port, str) or not is_service_link(port):
         return port
-    log.warning("ESPALIER_PORT=%s is a Kubernetes service link and no port: listening on %d", port, default)
+    log.warning("ESPALIER_PORT=%s is a Kubernetes service link and not a port: listening on %d", port, default)
     return default
 
 

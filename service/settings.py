@@ -23,7 +23,7 @@ class Settings(LogSettings, PlaceSettings):
     root_path: str = Field(
         "",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-        description="Path under which a proxy shows the API, such as /espalier; in Location headers and URLs that it answers",
+        description="Path under which a proxy serves the API, such as /espalier; added to Location headers and URLs in responses",
     )
     max_body_bytes: int = Field(1024 * _KIB, ge=1 * _KIB, description="Largest request body that is read, in bytes")
     max_dataset_bytes: int = Field(
@@ -48,13 +48,13 @@ class Settings(LogSettings, PlaceSettings):
     max_waits: int = Field(
         256, ge=1, description="Requests with Prefer: wait that one API process keeps waiting; further ones do not wait"
     )
-    max_waits_per_owner: int = Field(64, ge=1, description="The same of one owner, where keys are required")
+    max_waits_per_owner: int = Field(64, ge=1, description="Limit for one owner, where keys are required")
     max_streams: int = Field(
-        256, ge=1, description="Event streams that one API process keeps open; each asks the database twice a second"
+        256, ge=1, description="Event streams that one API process keeps open; each queries the database twice a second"
     )
-    max_streams_per_owner: int = Field(64, ge=1, description="The same of one owner, where keys are required")
+    max_streams_per_owner: int = Field(64, ge=1, description="Limit for one owner, where keys are required")
     idempotency_seconds: float = Field(
-        86_400, gt=0, description="How long the answer to an Idempotency-Key is kept and given again"
+        86_400, gt=0, description="How long the response to an Idempotency-Key is kept and returned again"
     )
 
     require_keys: bool | None = Field(
@@ -69,19 +69,19 @@ class Settings(LogSettings, PlaceSettings):
         description="Requests that one API key may make per minute, of all API processes together where Redis is the broker",
     )
     max_queued_jobs_per_owner: int | None = Field(
-        1000, ge=1, description="Jobs of one owner that may wait or be paused at a time, where keys are required"
+        1000, ge=1, description="Jobs of one owner that may be queued or paused at a time, where keys are required"
     )
     max_sweep_jobs: int = Field(100, ge=1, le=1000, description="Largest number of jobs that one sweep may have")
 
     webhook_allow_private: bool = Field(
-        False, description="Whether webhooks may lead to private, loopback and other addresses that are not public"
+        False, description="Whether webhooks may use private, loopback and other addresses that are not public"
     )
-    webhook_allow_http: bool = Field(False, description="Whether webhooks may lead to http:// and not only https://")
+    webhook_allow_http: bool = Field(False, description="Whether webhooks may use http:// and not only https://")
     webhook_max_per_owner: int = Field(20, ge=1, description="Webhooks for all jobs that one owner may have")
     webhook_max_attempts: int = Field(
         10, ge=1, description="How often a message is sent before it is given up; ten take three days"
     )
-    webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="Time a receiver has to answer a message")
+    webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="Time limit for a receiver's response to a message")
     webhook_max_per_minute: int = Field(60, ge=1, description="Messages of one owner that each worker sends to one host per minute")
     webhook_poll_seconds: float = Field(2, gt=0, description="How often each worker looks for messages to send")
 
@@ -100,7 +100,7 @@ class Settings(LogSettings, PlaceSettings):
     )
     predictions_masks: int = Field(8, ge=1, description="Masks that are kept ready, one bit per weight each")
     predictions_idle_seconds: float = Field(
-        600, gt=0, description="The process that predicts ends, and frees its memory, when it was not asked for this long"
+        600, gt=0, description="The process that predicts ends, and frees its memory, after this time without a request"
     )
     predictions_memory_bytes: int = Field(
         8 * 1024 * 1024 * _KIB, ge=256 * 1024 * _KIB, description="Most private memory of the process that predicts, in bytes"
@@ -116,7 +116,7 @@ class Settings(LogSettings, PlaceSettings):
     )
     trainer_threads: int | None = Field(None, ge=1, description="CPU threads of each trainer; default cores / slots")
     trainer_nice: int = Field(
-        5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
+        5, ge=0, le=19, description="Nice value of trainers, so that API and worker take precedence on shared cores"
     )
     trainer_variables: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -144,14 +144,16 @@ class Settings(LogSettings, PlaceSettings):
     worker_metrics_host: str = Field("127.0.0.1", description="Address of that port")
     worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
 
-    lease_seconds: float = Field(60, gt=0, description="A running job unheard of for this long is taken from its worker")
+    lease_seconds: float = Field(
+        60, gt=0, description="Lease of a running job: without a renewal for this long it is taken from its worker"
+    )
     heartbeat_seconds: float = Field(5, gt=0, description="How often a worker renews the lease; under a third of it")
     rescue_seconds: float = Field(10, gt=0, description="How often each worker looks for lost jobs and lost wake-ups")
     max_attempts: int = Field(3, ge=1, description="Runs lost or failed for outside reasons before a job is given up")
     retry_delay_seconds: float = Field(15, ge=0, description="Wait before the second run; doubles with each further one")
-    term_grace_seconds: float = Field(30, ge=0, description="Time a trainer gets to checkpoint and leave before KILL")
-    stall_seconds: float = Field(900, gt=0, description="A trainer that reports nothing for this long is ended as hung")
-    max_duration_seconds: float | None = Field(None, gt=0, description="Longest run of a job that names no limit itself")
+    term_grace_seconds: float = Field(30, ge=0, description="Time for a trainer to write a checkpoint and exit before KILL")
+    stall_seconds: float = Field(900, gt=0, description="A trainer without output for this long is ended as hung")
+    max_duration_seconds: float | None = Field(None, gt=0, description="Longest run of a job without a limit of its own")
 
     log_tail_bytes: int = Field(64 * _KIB, ge=0, description="How much of the trainer's error output is kept, in bytes")
     chunk_bytes: int = Field(
@@ -161,13 +163,13 @@ class Settings(LogSettings, PlaceSettings):
     max_stored_bytes: int | None = Field(
         None, ge=1, description="Bytes of artifacts, data sets, records and checkpoints; beyond them jobs are refused or fail"
     )
-    max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same of one owner")
+    max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="Limit for one owner")
     paused_days: float = Field(14, gt=0, description="Days after which a paused job is cancelled, its checkpoints with it")
     artifact_retention_days: float | None = Field(
         None, gt=0, description="Days after its end that a job loses its artifacts except for the mask; default never"
     )
     job_retention_days: float | None = Field(
-        None, gt=0, description="Days after its end that a job is deleted with all it made; default never"
+        None, gt=0, description="Days after its end that a job is deleted with all its files; default never"
     )
 
     @field_validator("port", mode="before")

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobKind(StrEnum):
-    """What a job does; all kinds are claimed, run, requeued, retried and deleted alike, and have the same states."""
+    """Kind of work of a job; all kinds are claimed, run, requeued, retried and deleted alike, and have the same states."""
 
     PRUNING = "pruning"
     """Trains a mask."""
@@ -26,7 +26,7 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
     """Final; its mask, its exports or its evaluation is stored."""
     FAILED = "failed"
-    """Final; ``error`` says why."""
+    """Final; ``error`` has the reason."""
     CANCELLED = "cancelled"
     """Final; its user requested it, or left it paused for too long."""
 

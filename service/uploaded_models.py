@@ -1,7 +1,7 @@
-"""Uploaded models: folders of safetensors models that users bring, written and read by the API, downloaded by the worker.
+"""Uploaded models: folders of safetensors models of users, written and read by the API, downloaded by the worker.
 
-Their files lie in the object storage where one is set, else in the database in chunks. What they have in common with uploaded data
-sets is ``service.uploads``.
+Their files lie in the object storage where one is set, else in the database in chunks. The code shared with uploaded data sets is
+in ``service.uploads``.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class ModelContent:
 
     @property
     def sha256(self) -> str:
-        """Of names and digests."""
+        """Digest of the names and digests of the files."""
         lines = "".join(f"{name} {file.sha256}\n" for name, file in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -83,7 +83,7 @@ def put(
     storage_url: str | None = None,
     quota: Quota | None = None,
 ) -> None:
-    """Store a model. As :meth:`service.uploads.UploadTable.put`; raises what that does, and StorageUnavailableError."""
+    """Store a model. Like :meth:`service.uploads.UploadTable.put`, with the same exceptions and StorageUnavailableError."""
     model_id = model_id_for(owner, content.sha256)
     row = UploadedModel(
         id=model_id,
@@ -127,7 +127,7 @@ def files_of(session: Session, number: int) -> list[ModelFile]:
 
 
 def hide(session: Session, model_id: str, *, owner: str | None = None) -> int:
-    """Let nobody see a model any more; its number, for :func:`purge` to be called with after this transaction.
+    """Hide a model from all readers; returns its number, for the call of :func:`purge` after this transaction.
 
     Raises UploadedModelNotFoundError; ModelInUseError while a job that has not ended reads it.
     """
@@ -137,7 +137,8 @@ def hide(session: Session, model_id: str, *, owner: str | None = None) -> int:
 
 
 def purge(database: Database, number: int, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Delete what is stored of a hidden or an unfinished model, a few megabytes per transaction, as gigabytes hold up others."""
+    """Delete what is stored of a hidden or an unfinished model, a few megabytes per transaction, because gigabytes would block
+    other writers."""
     with database.read() as session:
         sizes = {file.name: file.chunk_bytes for file in files_of(session, number)}
     for name, chunk_bytes in sizes.items():
@@ -189,7 +190,7 @@ def ids_of_running(session: Session) -> set[str]:
 
 
 def purge_abandoned(database: Database, should_stop: Callable[[], bool]) -> None:
-    """Delete uploads, and deletions, whose process died half-way. Called by the worker's maintenance thread."""
+    """Finish uploads and deletions whose process ended half-way, by deleting them. Called by the worker's maintenance thread."""
     with database.read() as session:
         numbers = session.scalars(select(UploadedModel.number).where(*_table.abandoned(_ABANDONED_SECONDS))).all()
     for number in numbers:
@@ -218,7 +219,7 @@ def _chunk(database: Database, file: ModelFile, number: int) -> bytes:
 
 
 def _require_file(database: Database, file: ModelFile) -> None:
-    """The object outlives its row for a while, but must not be read any more."""
+    """Refuse to read: the object outlives its row for a while."""
     with database.read() as session:
         if session.get(ModelFile, (file.model, file.name)) is None:
             raise UploadedModelNotFoundError(f"number {file.model}")

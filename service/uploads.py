@@ -1,6 +1,6 @@
-"""Uploads: what data sets and models that users bring have in common.
+"""Uploads: common storage of uploaded data sets and uploaded models.
 
-An upload is identified by owner and content, so it never changes, and the same content twice is one. Its row becomes visible with
+An upload is identified by owner and content, so it never changes, and the same content is stored once. Its row becomes visible with
 its last byte, and it is deleted only while no job that has not ended reads it. ``owner`` is the owner whose uploads the caller may
 see, as in ``service.jobs.commands``. Called by ``service.datasets`` and ``service.uploaded_models``, which have their own tables of
 bytes.
@@ -45,8 +45,8 @@ class UploadTable(Generic[Row]):
         named_by_job: Sequence[ColumnElement[str]],
         row_bytes: Callable[[Row], int] = lambda _: 0,
     ) -> None:
-        """``kind``: in words, e.g. "data set"; ``named_by_job``: where a job's spec may have an id; ``row_bytes``: what a row adds
-        to a page."""
+        """``kind``: name in messages, e.g. "data set"; ``named_by_job``: where a job's spec may have an id; ``row_bytes``: what a
+        row adds to a page."""
         self._row, self._kind, self._prefix, self._is_id = row, kind, prefix, is_id
         self._missing, self._in_use = missing, in_use
         self._named_by_job = tuple(named_by_job)
@@ -69,9 +69,9 @@ class UploadTable(Generic[Row]):
     ) -> None:
         """Store ``row``, unless its owner has the same content already; readers see all of it or nothing.
 
-        ``write`` stores the bytes of a row by its number, ``discard`` deletes what there is of it. ``on_added`` is called inside
+        ``write`` stores the bytes of a row by its number, ``discard`` deletes its bytes. ``on_added`` is called inside
         the first transaction, ``on_stored`` inside the last one, with the row and whether it is new. Opens its own transactions.
-        Raises QuotaExceededError, and whatever ``write`` and ``on_stored`` do, with nothing stored then.
+        Raises QuotaExceededError, and the exceptions of ``write`` and ``on_stored``, with nothing stored then.
         """
         upload_id, owner = row.id, row.owner
         with database.write() as session:
@@ -111,7 +111,7 @@ class UploadTable(Generic[Row]):
         return page, page[-1].number if more else None
 
     def _read_batches(self, session: Session, limit: int, owner: str | None, after: int | None) -> Iterator[Sequence[Row]]:
-        """One more than ``limit``, some at a time."""
+        """One row more than ``limit``, read in batches."""
         missing = limit + 1
         while missing:
             count = min(missing, _BATCH)
@@ -152,7 +152,7 @@ class UploadTable(Generic[Row]):
         return {name for row in rows for name in row if name is not None and self._is_id(name)}
 
     def abandoned(self, seconds: float) -> tuple[ColumnElement[bool], ...]:
-        """Conditions on rows of uploads, and of deletions, whose process died half-way: incomplete, made so long ago."""
+        """Conditions on rows of uploads, and of deletions, whose process ended half-way: incomplete, made so long ago."""
         return ~self._row.complete, self._row.created_at < now_sql(-seconds)
 
     def _visible(self, upload_id: str | None, owner: str | None) -> Select[Row]:
@@ -169,7 +169,7 @@ class UploadTable(Generic[Row]):
 
 
 def write_chunks(database: Database, table: type[Any], key: dict[str, Any], file: IO[bytes], chunk_bytes: int) -> None:
-    """Insert ``file`` from its start as numbered chunks, in columns ``number`` and ``data`` beside those of ``key``.
+    """Insert ``file`` from its start as numbered chunks, in columns ``number`` and ``data`` in addition to those of ``key``.
 
     A transaction for every few megabytes.
     """

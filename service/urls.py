@@ -38,7 +38,7 @@ class StorageUrl:
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def __str__(self) -> str:
-        """The URL in one form, whichever way it was written."""
+        """The URL in its canonical form."""
         given = {"endpoint": self.endpoint, "region": self.region, "addressing": self.addressing}
         query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
         return f"s3://{self.location}" + (f"?{query}" if query else "")

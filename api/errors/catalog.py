@@ -1,4 +1,5 @@
-"""Error catalog: every error code of a response, its HTTP status, who must act on it, the remedy, and the exceptions that have it.
+"""Error catalog: every error code of a response, its HTTP status, the party that must act, the remedy, and the exceptions that have
+it.
 
 ``api.errors.handlers`` takes statuses and codes from it. ``docs/reference/errors.md`` is generated from it and
 ``api.errors.failures``, and a test compares both with the codes that the packages use.
@@ -36,9 +37,11 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "form_forged": Entry(403, "client", "Load the page again and send its form from there.", ForgedFormError),
     "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", errors.SchemaOutdatedError),
-    "database_unavailable": Entry(503, "none", "Try again after Retry-After; if it stays, look at the database.", OperationalError),
+    "database_unavailable": Entry(
+        503, "none", "Try again after Retry-After; if it persists, check the database.", OperationalError
+    ),
     "dataset_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", errors.DatasetInUseError),
-    "dataset_invalid": Entry(422, "client", "Fix the rows that `errors` names."),
+    "dataset_invalid": Entry(422, "client", "Fix the rows named in `errors`."),
     "dataset_not_found": Entry(404, "client", "Upload the data set; others' are not found either.", errors.DatasetNotFoundError),
     "uploaded_model_not_found": Entry(
         404, "client", "Upload the model; others' are not found either.", errors.UploadedModelNotFoundError
@@ -49,31 +52,27 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "mask_in_use": Entry(409, "client", "Wait for the jobs that start from it, or cancel them.", errors.MaskInUseError),
     "idempotency_in_progress": Entry(409, "none", "Send the same request again after Retry-After.", errors.RequestInProgressError),
-    "idempotency_key_reused": Entry(
-        422, "client", "Take a new Idempotency-Key for each request.", errors.IdempotencyKeyReusedError
-    ),
-    "illegal_transition": Entry(
-        409, "client", "Look at the job's `status`; it does not allow this any more, or not yet.", errors.IllegalTransitionError
-    ),
+    "idempotency_key_reused": Entry(422, "client", "Use a new Idempotency-Key for each request.", errors.IdempotencyKeyReusedError),
+    "illegal_transition": Entry(409, "client", "Check the job's `status`; it does not allow this.", errors.IllegalTransitionError),
     "figures_busy": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
     "insufficient_storage": Entry(503, "operator", "Try again later; the service needs a larger disk.", UnavailableError),
-    "internal_error": Entry(500, "operator", "Tell whoever runs the service the `request_id`: its log has the reason."),
+    "internal_error": Entry(500, "operator", "Give the `request_id` to the operator of the service: its log has the reason."),
     "invalid_request": Entry(422, "client", "Change the fields that `errors` names.", RequestValidationError),
-    "job_has_no_mask": Entry(409, "client", "Ask the job whose mask it exports or evaluates.", NoMaskError),
+    "job_has_no_mask": Entry(409, "client", "Use the job whose mask it exports or evaluates.", NoMaskError),
     "job_not_found": Entry(404, "client", "Check the id; jobs of other owners are not found either.", errors.JobNotFoundError),
     "job_not_succeeded": Entry(409, "client", "Wait until the job has succeeded.", NotSucceededError),
-    "key_expired": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
+    "key_expired": Entry(401, "client", "Get a new API key from the operator.", UnauthorizedError),
     "key_missing": Entry(401, "client", "Send `Authorization: Bearer esp_…`.", UnauthorizedError),
     "key_not_found": Entry(404, "client", "Check the id: `espalier keys list`.", errors.KeyNotFoundError),
-    "key_revoked": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
+    "key_revoked": Entry(401, "client", "Get a new API key from the operator.", UnauthorizedError),
     "key_unknown": Entry(401, "client", "Check the key for missing characters; it must be one of this service.", UnauthorizedError),
     "loopback_only": Entry(403, "operator", "Set ESPALIER_REQUIRE_KEYS=true: without keys only its own machine is served."),
     "malformed_body": Entry(400, "client", "Send JSON, or a form for data sets.", HTTPException),
     "method_not_allowed": Entry(405, "client", "Use a method that the Allow header names.", HTTPException),
-    "no_worker": Entry(503, "operator", "Start a worker; jobs wait until one is there.", UnavailableError),
+    "no_worker": Entry(503, "operator", "Start a worker; jobs wait for it.", UnavailableError),
     "not_found": Entry(404, "client", "Check the id.", errors.NotFoundError),
     "prediction_process_lost": Entry(
-        503, "none", "Try again; if it stays, the API needs more memory for predictions.", UnavailableError
+        503, "none", "Try again; if it persists, the API needs more memory for predictions.", UnavailableError
     ),
     "prediction_timeout": Entry(503, "none", "Send fewer texts, or try again: the model may be loaded by now.", UnavailableError),
     "predictions_busy": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
@@ -83,15 +82,15 @@ PROBLEMS: dict[str, Entry] = {
     "quota_exceeded": Entry(
         507, "client", "Delete jobs or data sets that are not needed, or have the limit raised.", errors.QuotaExceededError
     ),
-    "range_not_satisfiable": Entry(416, "client", "Ask for bytes that the file has: Content-Range tells its size."),
-    "route_not_found": Entry(404, "client", "Take a path of `/openapi.json`.", HTTPException),
+    "range_not_satisfiable": Entry(416, "client", "Request a range within the file: Content-Range has its size."),
+    "route_not_found": Entry(404, "client", "Use a path of `/openapi.json`.", HTTPException),
     "scope_missing": Entry(403, "client", "Use a key with the scope that `detail` names.", ForbiddenError),
     "secrets_unavailable": Entry(
         503, "operator", "Set ESPALIER_SECRET_KEY, the same for API and workers.", errors.SecretsUnavailableError
     ),
-    "split_not_found": Entry(404, "client", "Ask for one of the splits that the data set has.", errors.SplitNotFoundError),
+    "split_not_found": Entry(404, "client", "Use one of the splits of the data set.", errors.SplitNotFoundError),
     "storage_unavailable": Entry(
-        503, "operator", "Try again; if it stays, look at the object storage and its credentials.", errors.StorageUnavailableError
+        503, "operator", "Try again; if it persists, check the object storage and its credentials.", errors.StorageUnavailableError
     ),
     "sweep_not_ended": Entry(409, "client", "Cancel the sweep first, or wait for its jobs.", errors.SweepNotEndedError),
     "sweep_not_found": Entry(404, "client", "Check the id.", errors.SweepNotFoundError),
@@ -100,7 +99,7 @@ PROBLEMS: dict[str, Entry] = {
     "text_shape": Entry(422, "client", "Send a text, or a pair for tasks on two columns.", PermanentError),
     "texts_too_long": Entry(422, "client", "Send fewer or shorter texts.", PermanentError),
     "too_many_queued_jobs": Entry(429, "client", "Wait for jobs to start, or cancel some.", TooManyRequestsError),
-    "too_many_requests": Entry(429, "client", "Wait for Retry-After; RateLimit says what is left.", TooManyRequestsError),
+    "too_many_requests": Entry(429, "client", "Wait for Retry-After; RateLimit has the remaining requests.", TooManyRequestsError),
     "too_many_streams": Entry(503, "none", "Close other event streams, or poll.", UnavailableError),
     "too_many_texts": Entry(422, "client", "Send the rest in a further request.", PermanentError),
     "too_many_uploads": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
@@ -112,7 +111,7 @@ PROBLEMS: dict[str, Entry] = {
         408, "client", "Send it compressed or over a faster connection, or have ESPALIER_UPLOAD_SECONDS raised.", HTTPException
     ),
     "webhook_not_found": Entry(404, "client", "Check the id.", errors.WebhookNotFoundError),
-    "webhook_refused": Entry(422, "client", "Give an https URL that leads to public addresses.", PermanentError),
+    "webhook_refused": Entry(422, "client", "Give an https URL of a public address.", PermanentError),
 }
 """``code`` of a problem."""
 

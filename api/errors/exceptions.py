@@ -1,4 +1,4 @@
-"""Exceptions of the HTTP interface itself, beside those of ``service`` and ``pruning``.
+"""Exceptions of the HTTP interface, in addition to those of ``service`` and ``pruning``.
 
 Raised by every package of ``api``; ``api.errors.catalog`` gives each class its status and its codes.
 """
@@ -13,7 +13,7 @@ class CodedError(Exception):
 
 
 class UnavailableError(CodedError):
-    """The service cannot do this now; the same request may work later."""
+    """The service cannot do this now; the same request may succeed later."""
 
     def __init__(self, code: str, message: str, *, retry_after: int = 5) -> None:
         super().__init__(code, message)
@@ -31,7 +31,7 @@ class TooManyRequestsError(CodedError):
 
 
 class NotPossibleError(CodedError):
-    """The service, as it is set up, cannot do this at all; the message says which setting would allow it."""
+    """The configuration of the service does not allow this; the message names the setting."""
 
 
 class UnauthorizedError(CodedError):
@@ -51,7 +51,7 @@ class NotSucceededError(Exception):
 
 
 class NoMaskError(Exception):
-    """The request needs a mask, and the job exports or evaluates that of another."""
+    """The request needs a mask, and the job exports or evaluates that of another job."""
 
 
 class ForgedFormError(Exception):

@@ -1,7 +1,7 @@
 """Exception handlers: each error of ``service``, ``pruning`` and ``api`` becomes the problem that the catalog has for it.
 
-Registered by ``api.app``. FastAPI finds a handler by the classes of the exception, so one for each base class is enough. What
-none of them takes is a bug, answered by ``api.middleware.request_id``.
+Registered by ``api.app``. FastAPI finds a handler by the classes of the exception, so one for each base class is enough. An
+exception without a handler is a bug, answered by ``api.middleware.request_id``.
 """
 
 import logging
@@ -39,7 +39,7 @@ _PARAMETERS: dict[type, str] = {
     RequestInProgressError: "Idempotency-Key",
     IdempotencyKeyReusedError: "Idempotency-Key",
 }
-"""The parameter or header that an error is about."""
+"""Parameter or header of an error."""
 _HTTP_CODES = {entry.status: code for code, entry in PROBLEMS.items() if entry.exception is HTTPException}
 """Status of an error of the framework → code."""
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"})
@@ -52,7 +52,7 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def respond(request: Request, error: Exception) -> Response:
-    """The problem that a request which raised ``error`` is answered with; an error that is a bug is raised again."""
+    """The problem response to a request that raised ``error``; bugs are raised again."""
     for base in type(error).__mro__:
         if base in _HANDLERS:
             return _HANDLERS[base](request, error)
@@ -68,7 +68,7 @@ def _handle_known(request: Request, error: Exception) -> Response:
 
 
 def _faults(error: Exception, code: str) -> list[Fault]:
-    """The place in the request that ``error`` is about, where there is one."""
+    """The place in the request that caused ``error``, if any."""
     if isinstance(error, PermanentError):  # of a spec that could be read but not be run: the codes are the trainer's own
         pointer = validation.json_pointer(error.param.split(".")) if error.param else None
         return [Fault(code=code, detail=str(error), pointer=pointer)]
@@ -100,7 +100,7 @@ def _handle_database(request: Request, error: DBAPIError | PoolTimeoutError) -> 
     if not isinstance(error, DATABASE_UNAVAILABLE) and not error.connection_invalidated:
         raise error  # an error of the statement and not of the connection is a bug
     log.error("request %s: the database is not available: %s", request.state.request_id, error)
-    detail = "the database cannot be reached at the moment; try again"
+    detail = "the database cannot be reached; try again"
     return problem_response(request, "database_unavailable", detail, headers={"Retry-After": "5"})
 
 
@@ -108,9 +108,9 @@ def _handle_http(request: Request, error: HTTPException) -> Response:
     code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
     detail, headers = str(error.detail), dict(error.headers or {})
     if code == "route_not_found":
-        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        detail = f"there is no resource at {request.url.path}; /openapi.json lists the paths"
     elif code == "method_not_allowed":
-        # Starlette names the methods of the first route that has the path, not of all
+        # Starlette lists the methods of the first route with the path, not of all
         headers["Allow"] = ", ".join(_allowed_methods(request)) or headers.get("Allow", "GET")
         detail = f"{request.method} is not possible at {request.url.path}; possible: {headers['Allow']}"
     return problem_response(request, code, detail, status=error.status_code, headers=headers)

@@ -19,17 +19,17 @@ _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class Fault(BaseModel):
-    """One thing to change in the request."""
+    """One fault of the request."""
 
     code: str = Field(description="Stable identifier of this kind of fault")
-    detail: str = Field(description="What is wrong and what to do")
+    detail: str = Field(description="The fault and its remedy")
     pointer: str | None = Field(None, description="JSON pointer (RFC 6901) to the field of the body")
     parameter: str | None = Field(None, description="Name of the query parameter or header, where it is not the body")
     row: int | None = Field(None, description="Number of the row of an uploaded file, counted from 1")
 
 
 class Problem(BaseModel):
-    """Why a request was not done (RFC 9457, ``application/problem+json``)."""
+    """Problem details of a failed request (RFC 9457, ``application/problem+json``)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -50,14 +50,14 @@ class Problem(BaseModel):
     )
 
     type: Literal["about:blank"] = "about:blank"
-    title: str = Field(description="The status in words")
+    title: str = Field(description="Name of the status")
     status: int
     code: str = Field(description="Stable identifier; programs should branch on this")
-    detail: str = Field(description="What happened, for a person")
-    kind: Literal["user", "system"] = Field(description="user: change the request; system: the same request may work later")
+    detail: str = Field(description="Explanation for humans")
+    kind: Literal["user", "system"] = Field(description="user: change the request; system: the same request may succeed later")
     instance: str = Field(description="Path of the request")
     errors: list[Fault] = Field(default_factory=list)
-    request_id: str | None = Field(None, description="Names this request in the service's log")
+    request_id: str | None = Field(None, description="Id of this request in the service's log")
 
 
 def problem_response(

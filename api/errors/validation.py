@@ -32,7 +32,7 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True)
 class Rejection:
-    """The parts of a problem that depend on what is wrong; the catalog has the status."""
+    """The parts of a problem that depend on the fault; the catalog has the status."""
 
     code: str
     detail: str
@@ -40,7 +40,7 @@ class Rejection:
 
 
 def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
-    """A path that names nothing (404), a body that cannot be read (400, 415), or every fault of the fields (422)."""
+    """A path without a resource (404), a body that cannot be read (400, 415), or every fault of the fields (422)."""
     raw = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
     for fault in raw:
         unreadable = _unreadable(request, fault)
@@ -55,7 +55,7 @@ def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
 
 
 def refused_body(error: ValidationError, model: type[BaseModel]) -> RequestValidationError:
-    """What a route with a body of ``model`` raises where the body is refused: for routes that make the body of a form."""
+    """The error of a route with a body of ``model`` for a refused body, for routes that build the body from a form."""
     faults = [
         {**fault, "msg": describe(_without_secret(fault, model), model), "described": True, "loc": ("body", *fault["loc"])}
         for fault in error.errors(include_url=False)
@@ -73,7 +73,7 @@ def _unreadable(request: Request, fault: Mapping[str, Any]) -> Rejection | None:
     place, *path = fault["loc"]
     if place == "path":
         code = _NAMED_BY_PATH.get(str(path[0]), "not_found")
-        return Rejection(code, f"there is nothing at {request.url.path}")
+        return Rejection(code, f"there is no resource at {request.url.path}")
     if fault["type"] == "json_invalid":
         detail = f"the body is not JSON: {fault['ctx']['error']} at character {path[0]}"
         return Rejection("malformed_body", detail)
@@ -114,13 +114,13 @@ def _without_secret(fault: Mapping[str, Any], model: type[BaseModel] | None) -> 
 
 
 def _is_secret(path: Sequence[str | int], model: type[BaseModel] | None) -> bool:
-    """Whether what was sent may be a secret, and is not repeated: by the name of the field, or in a body that holds one."""
+    """Whether the value may be a secret, which is not repeated: by the name of the field, or in a body that holds one."""
     named = any(word in str(part).lower() for part in path for word in _SECRET_WORDS)
     return named or (model is not None and any(not field.repr for field in model.model_fields.values()))
 
 
 def _no_object(fault: dict[str, Any], model: type[BaseModel] | None) -> str:
-    """A body that is empty or no object: the least that can be sent, from the first example of the model."""
+    """A body that is empty or no object: the minimal body, from the first example of the model."""
     extra = model.model_config.get("json_schema_extra") if model is not None else None
     examples: Any = extra.get("examples", []) if isinstance(extra, dict) else []
     such_as = f", such as {json.dumps(examples[0])}" if examples else ""

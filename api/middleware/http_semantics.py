@@ -1,7 +1,7 @@
 """HTTP semantics (RFC 9110) for all routes: HEAD, slashes at the end of a path, and Location under a path prefix.
 
-Plain ASGI, added by ``api.app``. A path with a slash at its end is the same resource, served at once: a redirect would be made from
-what the proxy says of the scheme, and behind TLS lead to ``http://``.
+Plain ASGI, added by ``api.app``. A path with a slash at its end is the same resource, served at once: a redirect would use the
+scheme that the proxy forwards, and behind TLS lead to ``http://``.
 """
 
 import re
@@ -19,9 +19,9 @@ class HttpSemanticsMiddleware:
     """Serves HEAD as the GET without its body, and paths with a slash at their end; puts the prefix before Location."""
 
     def __init__(self, app: ASGIApp, own_head: re.Pattern[str], root_path: str = "") -> None:
-        """``own_head``: paths whose routes serve HEAD themselves, at less cost than a GET.
+        """``own_head``: paths whose routes serve HEAD themselves, more cheaply than a GET.
 
-        ``root_path``: prefix that a proxy shows the API under, whether or not it takes it off; else the one of the server.
+        ``root_path``: path prefix of a proxy, removed by it or not; else that of the server.
         """
         self.app = app
         self.root_path = root_path
@@ -46,7 +46,7 @@ class HttpSemanticsMiddleware:
 
 
 async def _respond_to_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """What GET would answer, without its body; a stream, which may be endless, is ended before its first piece."""
+    """The response to GET without its body; a stream, which may be endless, is ended before its first piece."""
     ended = False
 
     async def send_head(message: Message) -> None:

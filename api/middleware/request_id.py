@@ -1,7 +1,7 @@
 """Request ids: every response has an ``X-Request-Id`` that the log shares, and every bug becomes a 500 problem with it.
 
 Plain ASGI, the outermost middleware of ``api.app``: Starlette's own error middleware would send the traceback to the server's
-log a second time and knows no request id.
+log a second time and has no request id.
 """
 
 import logging
@@ -24,8 +24,8 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class RequestIdMiddleware:
     """Adds ``X-Request-Id`` (a proxy's, or a new one) and the headers in ``request.state.headers`` to every response.
 
-    An unexpected exception is logged once, under the id; such a request gets a 500 problem that says nothing but the id, or
-    what ``show_bug`` makes of it.
+    An unexpected exception is logged once, under the id; such a request gets a 500 problem with the id alone, or the response
+    of ``show_bug``.
     """
 
     def __init__(self, app: ASGIApp, show_bug: Callable[[Request, Response], Response] | None = None) -> None:
@@ -53,7 +53,7 @@ class RequestIdMiddleware:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except ClientDisconnect:  # before its request was complete; there is no one to answer
+        except ClientDisconnect:  # before its request was complete; there is no client to respond to
             log.info("request %s: the client left: %s %s", request_id, scope["method"], scope["path"])
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])

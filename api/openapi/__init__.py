@@ -1,4 +1,4 @@
-"""The OpenAPI document, as FastAPI makes it and as this API needs it. Installed by ``api.app``.
+"""OpenAPI document: FastAPI's, adapted to this API. Installed by ``api.app``.
 
 Must not import anything of ``api`` but ``api.errors``.
 """

@@ -37,7 +37,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _add_auth_responses(document: dict[str, Any]) -> None:
-    """Declare what ``api.request.auth`` may answer wherever a key is needed, so that no route has to."""
+    """Declare the responses of ``api.request.auth`` for every route that needs a key."""
     for path in document["paths"].values():
         for operation in path.values():
             if "security" in operation:
@@ -46,7 +46,7 @@ def _add_auth_responses(document: dict[str, Any]) -> None:
 
 
 def _remove_nulls(document: dict[str, Any]) -> None:
-    """FastAPI declares optional parameters as nullable, which no URL and no header can be."""
+    """Remove null from parameters: FastAPI declares optional ones as nullable, which URLs and headers cannot be."""
     for path in document["paths"].values():
         for operation in path.values():
             for schema in (parameter["schema"] for parameter in operation.get("parameters", ())):
@@ -57,7 +57,7 @@ def _remove_nulls(document: dict[str, Any]) -> None:
 
 
 def _remove_fastapi_errors(document: dict[str, Any]) -> None:
-    """FastAPI declares its own 422 wherever there is a parameter; in this API a path that does not match is a 404."""
+    """Remove FastAPI's own 422 from routes with path parameters: here a path that does not match is a 404."""
     for path in document["paths"].values():
         for operation in path.values():
             content = operation["responses"].get("422", {}).get("content", {})

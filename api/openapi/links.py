@@ -1,6 +1,6 @@
 """OpenAPI links: which operations take the id that a response returns. Called by ``api.openapi.document``.
 
-Generated clients, and the tests that walk the whole interface, learn from them that the ``id`` of a new job is the ``job_id``
+Generated clients, and the tests over the whole interface, read from them that the ``id`` of a new job is the ``job_id``
 of other paths.
 """
 

@@ -1,4 +1,4 @@
-"""Pages for people, served by the API itself: rendered on the server, moved by htmx, without a network but the service's own.
+"""Web pages of the service: rendered on the server, updated by htmx, without requests to other hosts.
 
 Made by ``api.app``; must not be imported by anything else of ``api``. A page has no rules of its own: it calls the functions of the
 JSON routes (``api.routes``) with the caller of its session, and shows their refusals as they word them.

@@ -1,8 +1,8 @@
 """Access to pages: the dependencies ``caller: PageReader`` and ``PageWriter``, and the route class of all pages.
 
-As in ``api.request.auth``, with a session's cookie in place of an API key; the JSON routes know no cookies. A request that changes
+As in ``api.request.auth``, with a session's cookie in place of an API key; the JSON routes read no cookies. A request that changes
 something must come from a page of this service (``Sec-Fetch-Site``, ``Origin``) and carry the token of its session. Errors become
-pages with the status and the words of the JSON routes, and a browser without a session is led to ``/signin``.
+pages with the status and the words of the JSON routes, and a browser without a session is redirected to ``/signin``.
 """
 
 import hmac
@@ -39,7 +39,7 @@ class RequirePageScope(RequireScope):
     """The route receives the form itself, within limits of its own, and calls :func:`require_token` before it does anything."""
 
     async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # no credentials, which are a JSON route's
-        """Authenticated by the route already."""
+        """The caller, authenticated by the route."""
         caller: Caller = request.state.caller
         return caller
 
@@ -84,7 +84,7 @@ def _require_token(session: BrowserSession, given: Any) -> None:
 
 
 def require_same_origin(request: Request) -> None:
-    """Refuse what another site's page sent; browsers say so in one of two headers. Raises ForgedFormError."""
+    """Refuse a request of another site's page; browsers declare it in one of two headers. Raises ForgedFormError."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
@@ -112,7 +112,7 @@ class PageRoute(AuthenticatedRoute):
 
 
 def _lead_to_signin(request: Request, error: UnauthorizedError) -> Response:
-    """To the page to sign in at, and from there back here.
+    """Redirect to the sign-in page, and from there back.
 
     A request that followed a link on another site carries no SameSite=Strict cookie, whether there is one or not: such a page
     is loaded once more from here.
@@ -140,5 +140,5 @@ def _store_new_session(request: Request, response: Response) -> None:
 PageReader = Annotated[Caller, Depends(RequirePageScope(Scope.READ))]
 PageWriter = Annotated[Caller, Depends(RequirePageScope(Scope.WRITE))]
 PageUploader = Annotated[Caller, Depends(RequirePageScope(Scope.WRITE, receives_form=True))]
-"""As PageWriter, for a route that receives the form itself."""
+"""Like PageWriter, for a route that receives the form itself."""
 PageAdmin = Annotated[Caller, Depends(RequirePageScope(Scope.ADMIN))]

@@ -1,7 +1,7 @@
 """Scripts and style sheets of the pages, served by this service under ``/static``, compressed once and cached by their digest.
 
-Our own are in ``static/`` of this package, what they share with the report of a job is in ``pruning/report/static``, those of
-others are in ``api/static`` (``scripts.vendor_assets``).
+Own files are in ``static/`` of this package, those shared with the report of a job in ``pruning/report/static``, vendored ones in
+``api/static`` (``scripts.vendor_assets``).
 """
 
 import gzip

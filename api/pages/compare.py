@@ -19,7 +19,7 @@ from service.jobs import views
 
 router = APIRouter(prefix="/compare", include_in_schema=False, route_class=PageRoute)
 _MAX_JOBS = 50
-"""Each with a spec of up to 256 KiB."""
+"""Most jobs of a comparison, each with a spec of up to 256 KiB."""
 _ID = re.compile(r"job_[0-9a-z]{1,36}")
 Ids = Annotated[list[str], Query(alias="job", max_length=_MAX_JOBS)]
 
@@ -32,7 +32,7 @@ def compare_page(
     ids: Ids = [],  # noqa: B006 - FastAPI copies it
     hx_request: Annotated[str, Header()] = "",
 ) -> Response:
-    """The whole page, or for htmx the part that moves; without jobs, how to choose some."""
+    """The whole page, or for htmx the part that changes; without jobs, instructions to choose some."""
     jobs = _load(services, caller, ids)
     query = urlencode([("job", job.id) for job in jobs])
     root = request.scope.get("root_path", "")
@@ -55,7 +55,7 @@ def figure(kind: Kind, request: Request, services: ServicesDep, caller: PageRead
 
 
 def _load(services: Services, caller: Caller, ids: list[str]) -> list[Job]:
-    """Raises JobNotFoundError, also for jobs of others."""
+    """The jobs. The jobs. Raises JobNotFoundError, also for jobs of others."""
     wanted = [*dict.fromkeys(ids)]
     if strange := next((job_id for job_id in wanted if not _ID.fullmatch(job_id)), None):
         raise JobNotFoundError(strange)

@@ -1,7 +1,7 @@
-"""Comparison of jobs: what differs between them, a row each, and the panels of their sparsity-metric figure.
+"""Comparison of jobs: differing fields, one row per job, and the panels of their sparsity-metric figure.
 
 Called by ``api.pages.compare`` and ``api.pages.sweeps``. Only jobs that are equal except for their seed are averaged; jobs that
-differ in anything besides sparsity stand on lines of their own, named by the method and by what differs.
+differ in more than sparsity have separate lines, named by the method and the differing fields.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from service.sweeps.results import Mean
 _WITHIN = ("model", "task", "method")
 """Fields by which jobs are grouped: a row lists the other fields in which it differs from the rows of its group."""
 _LABEL_LENGTH = 48
-"""Characters of a line's name in the legend, which covers points when it is longer."""
+"""Characters of a line's name in the legend, which would cover points if longer."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job; None was deleted, and its sweep remembers what it was."""
+    """One job; None: it was deleted, and its sweep has its combination."""
 
     job: Job | None
     method: str
@@ -44,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a page shows of several jobs."""
+    """Comparison of several jobs on a page."""
 
     rows: Sequence[Row]
 
     @property
     def is_live(self) -> bool:
-        """Whether anything is still to change."""
+        """Whether any job has not ended."""
         return any(row.job is not None and row.job.status not in TERMINAL for row in self.rows)
 
     @property
@@ -110,7 +110,7 @@ def _lines(jobs: Sequence[Job], metric: str | None) -> Iterable[Line]:
 
 
 def _means(line: Sequence[Job], metric: str | None) -> Iterable[Mean]:
-    """Over the seeds, for each sparsity."""
+    """Means over the seeds, for each sparsity."""
     in_order = sorted(line, key=lambda job: job.spec.get("sparsity") or 0.0)
     for sparsity, same in groupby(in_order, key=lambda job: job.spec.get("sparsity") or 0.0):
         results = [(job, value) for job in same if (value := _number(job, "final", metric)) is not None]
@@ -128,7 +128,7 @@ def _means(line: Sequence[Job], metric: str | None) -> Iterable[Mean]:
 
 
 def _differing(jobs: Sequence[Job], *, within: Sequence[str], besides: Iterable[str] = ("sparsity",)) -> Mapping[str, list[str]]:
-    """By the key of what jobs have in common, the names of the fields in which they differ."""
+    """Names of the differing fields, by the key of the common ones."""
     ignored = {*besides, *within}
     groups: dict[str, list[Job]] = {}
     for job in jobs:

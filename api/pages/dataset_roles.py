@@ -17,7 +17,7 @@ _NUMBERS = frozenset({"integer", "number"})
 
 @dataclass(frozen=True)
 class TaskProposal:
-    """Fields of a custom task; empty where the columns tell nothing."""
+    """Fields of a custom task; empty where the columns are ambiguous."""
 
     text: tuple[str, ...]
     label: str | None
@@ -29,7 +29,7 @@ class TaskProposal:
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> "TaskProposal":
-        """Of all splits: a class may occur in one of them alone."""
+        """Values of all splits: a class may occur in one of them alone."""
         splits = {split.name: split for split in dataset.splits}
         train = next((name for name in _TRAIN if name in splits), next(iter(splits), None))
         validation = next((name for name in _VALIDATION if name in splits and name != train), None)
@@ -51,7 +51,7 @@ class TaskProposal:
         )
 
     def role_of(self, column: str) -> str:
-        """What a column is taken for, in words."""
+        """Description of a column's proposed role."""
         if column in self.text:
             return "words" if self.kind == "token-classification" else "text"
         if column != self.label:

@@ -1,7 +1,7 @@
 """Pages of data sets: upload with one file per split, the list, and one data set with its columns, first rows and use in a job.
 
 They call the functions of the JSON routes. An upload is received within the limits of ``POST /v1/datasets``, with and without
-JavaScript, which adds how far it is.
+JavaScript, which adds the progress.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ _PAGE = 20
 _ROWS = 5
 """First rows of each split that are shown."""
 SPLITS = ("train", "validation")
-"""Splits that the form names; of the others one types the name."""
+"""Splits with a field in the form; other splits are named by the user."""
 FURTHER = tuple(f"further-{number}" for number in range(1, MAX_SPLITS - len(SPLITS) + 1))
 """Fields of their files; each has a field for the name of the split, too, ``further-1-name``."""
 _OWN_FIELDS = 1 + len(FURTHER)
-"""Of the page's form, that are none of the API's: the session's token and those names."""
+"""Fields of the page's form that the API's form does not have: the session's token and those names."""
 
 
 @router.get("")
@@ -47,7 +47,7 @@ def datasets_page(
 
 @router.post("")
 async def upload(request: Request, services: ServicesDep, caller: PageUploader) -> Response:
-    """Leads to the data set; or the page again, with what is wrong with which file."""
+    """Redirect to the data set; or the page again, with the faults of the files."""
     typed: dict[str, str] = {}
 
     def accept(form: FormData) -> FormData:
@@ -65,10 +65,10 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
 
 @router.get("/{dataset_id}")
 def dataset_page(dataset_id: DatasetId, request: Request, services: ServicesDep, caller: PageReader) -> Response:
-    """What was read: splits, columns and what they are taken for, first rows; and the way into a new job."""
+    """Content: splits, columns with proposed roles, first rows; and the link to a new job."""
     dataset = datasets.get_dataset(dataset_id, services, caller)
     proposal = TaskProposal.from_dataset(dataset)
-    is_own = dataset_id_for(caller.owner, dataset.sha256) == dataset.id  # a job reads those of its owner alone
+    is_own = dataset_id_for(caller.owner, dataset.sha256) == dataset.id  # a job can read its owner's data sets only
     query = urlencode(proposal.form_values(dataset_id), doseq=True)
     return render(
         request,
@@ -82,7 +82,7 @@ def dataset_page(dataset_id: DatasetId, request: Request, services: ServicesDep,
 
 @router.post("/{dataset_id}/delete")
 def delete(dataset_id: DatasetId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the list."""
+    """Redirect to the list."""
     datasets.delete_dataset(dataset_id, services, caller)
     return redirect(request, "/datasets")
 
@@ -95,7 +95,7 @@ def _api_form(form: FormData, typed: Mapping[str, str]) -> FormData:
             continue
         name = typed.get(f"{field}-name", "") if field in FURTHER else field
         if not name:
-            raise InvalidRowsError([Fault(code="form_invalid", detail="name the split that this file is", parameter=field)])
+            raise InvalidRowsError([Fault(code="form_invalid", detail="name the split of this file", parameter=field)])
         fields.append((name, value))
     return FormData(fields)
 

@@ -1,6 +1,6 @@
-"""Errors as pages: what a browser gets where a program gets a problem, with the same status, headers and words.
+"""Error pages: problem responses as HTML for browsers, with the same status, headers and words.
 
-For the routes of pages (``access``), for paths that nothing is at, and for bugs (``api.app``). Paths below ``/v1`` answer with
+For the routes of pages (``access``), for unknown paths, and for bugs (``api.app``). Paths below ``/v1`` answer with
 problems, to browsers, too.
 """
 
@@ -18,12 +18,12 @@ _API = "/v1/"
 
 
 def install_error_pages(app: FastAPI) -> None:
-    """Answer browsers with a page where there is nothing at a path. Replaces a handler of ``api.errors.handlers``."""
+    """Answer browsers with a page for an unknown path. Replaces a handler of ``api.errors.handlers``."""
     app.exception_handler(HTTPException)(_handle_http)
 
 
 def error_page(request: Request, error: Exception) -> Response:
-    """A page with the status, headers and words that a JSON route answers ``error`` with, which programs get from here, too.
+    """A page with the status, headers and words of a JSON route's response to ``error``; programs get the problem.
 
     Bugs are raised again.
     """
@@ -32,7 +32,7 @@ def error_page(request: Request, error: Exception) -> Response:
 
 
 def bug_page(request: Request, problem: Response) -> Response:
-    """``problem`` as a page for a browser, unless it is the making of pages that is broken."""
+    """``problem`` as a page for a browser, or as JSON if rendering fails."""
     if not is_browser(request) or request.url.path.startswith(_API):
         return problem
     try:
@@ -51,13 +51,13 @@ def as_page(request: Request, answer: Response) -> Response:
 
 
 def refusal_of(request: Request, error: Exception) -> tuple[int, str]:
-    """Status and words of a JSON route for ``error``, to be shown beside a form. Bugs are raised again."""
+    """Status and words of a JSON route for ``error``, to be shown next to a form. Bugs are raised again."""
     answer = respond(request, error)
     return answer.status_code, json.loads(bytes(answer.body))["detail"]
 
 
 def is_browser(request: Request) -> bool:
-    """Whether a page is asked for, by a browser or by htmx in one."""
+    """Whether the request is for a page, by a browser or by htmx."""
     return "hx-request" in request.headers or "text/html" in request.headers.get("accept", "")
 
 

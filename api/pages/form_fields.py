@@ -1,7 +1,7 @@
-"""Fields of a form that are made from a JSON Schema: their controls, and what is typed into them as JSON.
+"""Form fields generated from a JSON Schema: their controls, and the conversion of their text to JSON.
 
-Called by ``api.pages.job_form``. A control is named by the dotted path of its field. What is typed is turned into JSON as far as it
-can be read and is otherwise left as text, so that the refusals are those of the API. An empty control is a field left out.
+Called by ``api.pages.job_form``. A control is named by the dotted path of its field. Text is parsed as JSON where possible and
+otherwise kept as text, so that refusals are those of the API. An empty control is a field left out.
 """
 
 import csv
@@ -16,7 +16,7 @@ from typing import Any, Literal
 NULL = "null"
 """Choice of a field that may be null and has another default."""
 Typed = Mapping[str, Sequence[str]]
-"""What the controls of a form hold, by name."""
+"""Values of the controls of a form, by name."""
 Kind = Literal[
     "text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "records", "pairs", "number pairs", "weights"
 ]
@@ -36,13 +36,13 @@ class FormField:
     kind: Kind
     description: str
     default: str | None
-    """As it is shown; None for one that follows other fields."""
+    """Default as displayed; None for one that follows other fields."""
     required: bool
     choices: tuple[str, ...] = ()
     controls: int = 1
     """Entries that a list of few may have."""
     secret: bool = False
-    """Is never shown back."""
+    """Whether the value is secret and never displayed."""
 
     @classmethod
     def from_schema(cls, name: str, schema: Mapping[str, Any], *, required: bool) -> "FormField":
@@ -65,7 +65,7 @@ class FormField:
         )
 
     def read(self, typed: Typed) -> Any:
-        """The value as JSON, or the text that is none; None for a field that is left out."""
+        """The value as JSON, or the text where it is not JSON; None for a field that is left out."""
         entries = [entry.strip() for entry in typed.get(self.name, ()) if entry.strip()]
         if self.kind in ("texts", "choices"):
             return entries or None
@@ -89,7 +89,7 @@ class FormField:
         return text or None
 
     def write(self, value: Any) -> list[str]:
-        """What the control holds for a value; the inverse of :meth:`read`."""
+        """Text of the control for a value; the inverse of :meth:`read`."""
         if value is None:
             return [NULL] if NULL in self.choices else []
         match self.kind:
@@ -107,7 +107,7 @@ class FormField:
 
 
 def shown(value: Any) -> str:
-    """A JSON value in words."""
+    """Display of a JSON value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
@@ -151,14 +151,14 @@ def _number(text: str) -> int | float | str | None:
 
 
 def _weights(text: str) -> list[int | float] | str | None:
-    """Numbers with commas or blanks between them; any other text as it is."""
+    """Numbers with commas or blanks between them; any other text unchanged."""
     numbers = [_number(part) for part in text.replace(",", " ").split()]
     found = [number for number in numbers if isinstance(number, int | float)]
     return found if found and len(found) == len(numbers) else text or None
 
 
 def _record(line: str) -> str | list[str]:
-    """The one entry of a line of CSV, or its several; a line that is none as it is."""
+    """The entry of a line of CSV, or its list of entries; a line that is not CSV unchanged."""
     try:
         entries = [entry.strip() for entry in next(csv.reader([line.strip()], skipinitialspace=True))]
     except csv.Error:
@@ -174,7 +174,7 @@ def _record_line(entry: Any) -> str:
 
 
 def _pairs(text: str) -> dict[str, str] | str | None:
-    """Lines of ``key = value``; a text with any other line as it is."""
+    """Lines of ``key = value``; a text with any other line unchanged."""
     lines = [line for line in text.splitlines() if line.strip()]
     pairs = [line.partition("=") for line in lines]
     if not all(sign for _, sign, _ in pairs) or len({key.strip() for key, *_ in pairs}) < len(pairs):

@@ -1,6 +1,6 @@
-"""Forms that a page receives: the request of the API that one stands for, which action it asks for, and the redirect after it.
+"""Received forms: conversion to a request of the API, the requested action, and the redirect after it.
 
-Called by every page with a form. A refused body is refused as the JSON route refuses it, with the same code and words.
+Called by every page with a form. A refused body is refused as the JSON route refuses it, with the same code and message.
 """
 
 import json
@@ -28,7 +28,7 @@ def parse_body(model: type[Body], fields: Mapping[str, Any]) -> Body:
 
 
 def redirect(request: Request, path: str) -> RedirectResponse:
-    """To a page of this service, by its path below the service's root, which the browser asks for with GET (303)."""
+    """Redirect to a page of this service, by its path below the service's root, with GET (303)."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
 
 
@@ -40,7 +40,7 @@ def is_given(value: str | UploadFile) -> bool:
 async def send_upload(
     request: Request, sending: Awaitable[Response], path: str, page: Callable[[int, dict[str, Any]], Response]
 ) -> Response:
-    """Leads to what was uploaded, under ``path``; or ``page`` again, with the status and problem that ``sending`` ended with."""
+    """Redirect to the upload, under ``path``; or ``page`` again, with the status and problem of ``sending``."""
     try:
         answer = await sending
     except Exception as error:  # noqa: BLE001 - bugs are raised again

@@ -38,9 +38,9 @@ def jobs_page(
     accept: Annotated[str, Header()] = "",
     hx_request: Annotated[str, Header()] = "",
 ) -> Response:
-    """The whole page, or for htmx the part that moves."""
+    """The whole page, or for htmx the part that changes."""
     if not hx_request and "text/html" not in accept:
-        raise HTTPException(404)  # programs are answered below /v1
+        raise HTTPException(404)  # programs use the paths below /v1
     filters: dict[str, Any] = {
         "status": status,
         "task": task,

@@ -34,6 +34,6 @@ def put(request: Request, services: ServicesDep, caller: PageWriter, value: Anno
 
 @router.post("/delete")
 def delete(request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Forget the token."""
+    """Delete the token."""
     secrets.delete_hub_token(services, caller)
     return redirect(request, "/hub-token")

@@ -1,4 +1,4 @@
-"""Page of a job: its state, curves, events, spec, densities and files, and the lines that repeat it; live where it moves."""
+"""Page of a job: its state, curves, events, spec, densities and files, and commands that repeat it; updated live."""
 
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,7 @@ _EVENTS = 200
 _EVALUATIONS = 20
 """Latest evaluations that are listed."""
 _POINTS = 2000
-"""Reports of one answer; a page that shows a long job asks again at once."""
+"""Most reports of one response; the page of a long job requests the next ones at once."""
 After = Annotated[int, Query(ge=0, le=2**53)]
 
 
@@ -42,7 +42,7 @@ def job_page(
     caller: PageReader,
     part: Annotated[Literal["state", "results"] | None, Query()] = None,
 ) -> Response:
-    """The whole page, or one of the parts that htmx asks for."""
+    """The whole page, or one of the parts that htmx requests."""
     return render_job(request, services, caller, job_id, template=f"_job_{part}.html" if part else "job.html")
 
 
@@ -57,7 +57,7 @@ def render_job(
     tried: dict[str, Any] | None = None,
     asked_rows: dict[str, Any] | None = None,
 ) -> Response:
-    """The page, with what came of trying the mask, or of an evaluation that was refused. Raises JobNotFoundError."""
+    """The page, with predictions of its mask, or with the refusal of an evaluation. Raises JobNotFoundError."""
     with services.database.read() as session:
         row = queries.get(session, job_id, owner=caller.owner_filter)
         stored = store.list_for_job(session, job_id)
@@ -117,7 +117,7 @@ def stream(
 
 @router.get("/curves")
 def curves(job_id: JobId, services: ServicesDep, caller: PageReader, after: After = 0) -> dict[str, Any]:
-    """Reports behind row ``after``: what the curves of the page have not yet. ``rows`` are step, attempt and values."""
+    """Reports after row ``after``, for the curves of the page. ``rows`` are step, attempt and values."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         rows, more = queries.metric_page(session, job_id, after=after, limit=_POINTS)

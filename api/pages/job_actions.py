@@ -1,6 +1,6 @@
-"""What the page of a job can change: cancel, pause, resume, retry, delete; trying its mask on texts, and evaluating it.
+"""Actions on the page of a job: cancel, pause, resume, retry, delete; predict with its mask, and evaluate it.
 
-Every action calls the function of the JSON route and leads back to a page (303), so that all of them work without JavaScript.
+Every action calls the function of the JSON route and redirects to a page (303), so that all of them work without JavaScript.
 """
 
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ _CHANGES = {"cancel": jobs.cancel_job, "pause": jobs.pause_job, "resume": jobs.r
 
 @router.post("/retry")
 def retry(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the new job; sent twice, to the same one."""
+    """Redirect to the new job; when sent twice, to the same one."""
     unkeyed = IdempotentRequest(services, caller.owner, "POST /jobs/{job_id}/retry", None, "")
     accepted = jobs.retry_job(job_id, services, caller, unkeyed)
     return redirect(request, accepted.headers["Location"].removeprefix("/v1"))
@@ -31,7 +31,7 @@ def retry(job_id: JobId, request: Request, services: ServicesDep, caller: PageWr
 
 @router.post("/delete")
 def delete(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the list of jobs."""
+    """Redirect to the list of jobs."""
     jobs.delete_job(job_id, services, caller)
     return redirect(request, "/")
 
@@ -68,7 +68,7 @@ def evaluate(
     rows: Annotated[str, Form()] = "",
     dense: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Leads to the job that evaluates; or the page again with the refusal."""
+    """Redirect to the evaluation job; or the page again with the refusal."""
     given = {"dataset": dataset.strip(), "split": split.strip(), "rows": rows.strip()}
     asked: dict[str, Any] = {name: value for name, value in given.items() if value}
     if asked.get("rows", "").isdecimal():
@@ -88,7 +88,7 @@ def evaluate(
 @router.post("/pause")
 @router.post("/resume")
 def change_state(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads back to the job."""
+    """Redirect to the job."""
     _CHANGES[action_of(request)](job_id, services, caller)
     return redirect(request, f"/jobs/{job_id}")
 

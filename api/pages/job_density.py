@@ -26,15 +26,15 @@ class HeatMap:
 
     title: str
     down: str
-    """What the rows are."""
+    """Meaning of the rows."""
     columns: Sequence[str]
     """Layers."""
     rows: Sequence[tuple[str, Sequence[tuple[float, int] | None]]]
-    """Name, and for every column density and level, 0 to 10; None where there is nothing."""
+    """Name, and for every column density and level, 0 to 10; None for empty cells."""
 
 
 def heat_maps(database: Database, report: Artifact) -> list[HeatMap]:
-    """By matrix, and by head where heads can be told apart; empty for a report that cannot be read. Raises
+    """Densities by matrix, and by head where the heads are known; empty for a report that cannot be read. Raises
     StorageUnavailableError."""
     if report.size > _MAX_BYTES:
         return []
@@ -43,7 +43,7 @@ def heat_maps(database: Database, report: Artifact) -> list[HeatMap]:
 
 @dataclass(frozen=True)
 class _Content:
-    """The bytes of an artifact; all are equal, so that the digest alone tells what is cached."""
+    """The bytes of an artifact; the cache is keyed by the digest alone, whatever the object."""
 
     database: Database
     artifact_id: int

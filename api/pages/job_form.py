@@ -1,7 +1,7 @@
-"""The form of a new job: all fields of the request body by group, the body that a form stands for, and links that fill it.
+"""Form of a new job: all fields of the request body by group, conversion to the request body, and links that fill it.
 
 Called by ``api.pages.new_job``, and by ``api.pages.job`` for the link that fills the form with a job. The fields are made from the
-JSON Schema of the body; the groups are the only thing that it does not say.
+JSON Schema of the body; only the groups are defined here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,7 +64,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Webhook", ("webhook.url", "webhook.secret", "webhook.events")),
 )
 _LONGEST_QUERY = 8000
-"""Characters; browsers, proxies and servers agree on that many."""
+"""Most characters of a link, which browsers, proxies and servers accept."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def job_form() -> JobForm:
 
 
 def body_of(typed: Typed) -> dict[str, Any]:
-    """The body of a request that a form stands for; not validated."""
+    """The request body of a form; not validated."""
     form, body = job_form(), dict[str, Any]()
     is_custom = next(iter(typed.get("task", ())), "") == CUSTOM
     for field in form.fields:
@@ -136,7 +136,7 @@ def query_of(body: Mapping[str, Any]) -> str | None:
 
 
 def field_at(pointer: str) -> str | None:
-    """Name of the field whose control shows what is wrong at a JSON pointer of the body; None where there is none."""
+    """Name of the field whose control shows a fault at a JSON pointer of the body; None where there is none."""
     path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     names = {field.name for field in job_form().fields}
     prefixes = (".".join(path[:length]) for length in range(len(path), 0, -1))
@@ -144,7 +144,7 @@ def field_at(pointer: str) -> str | None:
 
 
 def defaults_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Values that the fields left out take, as far as the others say; by name, as they are shown."""
+    """Default values of the fields that are left out, as far as the others determine them; by name, as displayed."""
     spec = {name: body[name] for name in PruningSpec.model_fields if name in body}
     tried = ({"model": "any", **spec}, {"model": "any", "task": spec.get("task")})
     for given in tried if "task" in spec else ():

@@ -1,4 +1,4 @@
-"""The spec of a job beside its defaults, and the lines that submit it again: curl, Python, command line.
+"""Repetition of a job: its spec next to the defaults, and commands that submit it again (curl, Python, command line).
 
 Called by ``api.pages.job``. Of a spec only what differs from the defaults is repeated, if that gives the same spec again.
 """
@@ -19,7 +19,7 @@ _FIRST = ("model", "task")
 _LEADING = ("preset", "method", "max_steps")
 """Fields that many defaults follow."""
 _BESIDE = {"metadata": {}, "priority": 0, "max_duration": None, "exports": []}
-"""Fields of a job beside its spec, with their defaults."""
+"""Fields of a job outside its spec, with their defaults."""
 
 _TASK_DEFAULTS = {name: field.default for name, field in CustomTask.model_fields.items() if not field.is_required()}
 
@@ -36,10 +36,10 @@ class SpecField:
 
 @dataclass(frozen=True)
 class Repetition:
-    """Lines that submit a job like this one."""
+    """Commands that submit a job like this one."""
 
     body: dict[str, Any]
-    """Of the request."""
+    """JSON body of the request."""
     curl: str
     python: str
     command_line: str
@@ -61,7 +61,7 @@ def spec_fields(job: Job) -> list[SpecField]:
 
 
 def repetition(job: Job, url: str, *, keys_required: bool) -> Repetition:
-    """``url``: of the service. API keys are named by their variable."""
+    """``url``: base URL of the service. API keys are named by their variable."""
     body, path = _body(job), "/v1/jobs"
     if job.export_of is not None:
         body, path = {"formats": job.exports}, f"/v1/jobs/{job.export_of}/exports"
@@ -112,7 +112,7 @@ def _command_line(job: Job, body: dict[str, Any], url: str) -> str:
 
 
 def _word(value: Any) -> str:
-    """As the command line reads it: JSON, or a text that is none."""
+    """Value in the syntax of the command line: JSON, or a text that is not JSON."""
     if isinstance(value, str):
         try:
             json.loads(value)
@@ -122,7 +122,7 @@ def _word(value: Any) -> str:
 
 
 def _body(job: Job) -> dict[str, Any]:
-    """The least that gives the job's spec again."""
+    """The shortest request that gives the job's spec."""
     spec = job.spec
     least = {name: spec[name] for name in (*_FIRST, *_changed(spec)) if name in spec}
     if isinstance(least["task"], dict):
@@ -144,7 +144,7 @@ def _changed(spec: dict[str, Any]) -> list[str]:
 
 
 def _resolved(given: dict[str, Any]) -> dict[str, Any] | None:
-    """The spec that ``given`` stands for; None for one that this version does not take."""
+    """The resolved spec of ``given``; None where this version refuses it."""
     try:
         return PruningSpec.model_validate(given).model_dump(mode="json")
     except ValidationError:

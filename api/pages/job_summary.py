@@ -1,4 +1,4 @@
-"""What pages say of a job in a word or a number: task, main metric before and after, sparsity, open requests.
+"""Short texts about a job on pages: task, main metric before and after, sparsity, open requests.
 
 Filters of the templates, registered by ``api.pages.rendering``; all of them take an ``api.schemas.jobs.Job`` or its spec.
 """
@@ -12,7 +12,7 @@ from api.schemas.jobs import Job
 from service.states import TERMINAL
 
 _VALIDATION = "validation_"
-"""What the worker puts before the name of a metric while a job runs."""
+"""Prefix of validation metrics while a job runs."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class MainMetric:
 
     name: str
     before: float | None
-    """Of the dense model, zero-shot."""
+    """Metric of the dense model, zero-shot."""
     after: float | None
     note: str = ""
-    """What keeps ``after`` from being the result: it is the latest evaluation of a job that has not succeeded."""
+    """Whether ``after`` is provisional: the latest evaluation of a job that has not succeeded."""
     fine_tuned: float | None = None
-    """Of the dense model, fine-tuned; None where the job has no baseline."""
+    """Metric of the dense model, fine-tuned; None where the job has no baseline."""
 
 
 def main_metric(job: Job) -> MainMetric | None:
-    """The main metric of the result; of a job without one the latest validation metric; None: nothing is known."""
+    """The main metric of the result; of a job without one the latest validation metric; None: no metric is known."""
     result = job.result or {}
     name = result.get("primary_metric")
     if name is not None:
@@ -45,7 +45,7 @@ def main_metric(job: Job) -> MainMetric | None:
 
 
 def sparsity(job: Job) -> float | None:
-    """As it was reached, else as it was asked for; None where the method finds it."""
+    """Sparsity as reached, else as requested; None where the method determines it."""
     reached: float | None = (job.result or {}).get("sparsity")
     return job.spec.get("sparsity") if reached is None else reached
 
@@ -68,7 +68,7 @@ def evaluated_rows(job: Job) -> str:
 
 
 def asked(job: Job) -> str | None:
-    """What its user requests of a job that runs and did not do it yet."""
+    """Open request (cancel or pause) of a running job."""
     if job.status != "running":
         return None
     if job.cancel_requested_at is not None:

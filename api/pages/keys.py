@@ -1,6 +1,6 @@
 """Page of the API keys of a service, for administrators: list, create, revoke.
 
-The command line's ``espalier keys`` on a page. A key is in one response alone, the one that made it; no page shows it again.
+The web version of ``espalier keys``. A key is shown once, in the response that creates it.
 """
 
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def create(
     scopes: Annotated[list[str], Form(alias="scope", max_length=10)] = [],  # noqa: B006 - FastAPI copies it
     expires_days: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
-    """The page with the new key, this once; or with what is wrong."""
+    """The page with the new key, shown once; or with the fault."""
     given = {"name": name, "owner": owner, "scopes": scopes, "expires_days": expires_days}
     try:
         wanted, days = [Scope(text) for text in scopes], _days(expires_days)
@@ -50,7 +50,7 @@ def create(
 
 @router.post("/{key_id}/revoke")
 def revoke(key_id: KeyId, request: Request, services: ServicesDep, _: PageAdmin) -> Response:
-    """Make a key useless from now on, and with it the sessions that it began."""
+    """Revoke a key and the sessions that were started with it."""
     with services.database.write() as session:
         api_keys.revoke(session, key_id)
     return redirect(request, "/keys")

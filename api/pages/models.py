@@ -1,7 +1,7 @@
 """Pages of uploaded models: upload of a folder's files or of its zip, the list, and one model with its files and its use in a job.
 
 They call the functions of the JSON routes. An upload is received within the limits of ``POST /v1/models``, with and without
-JavaScript, which adds how far it is.
+JavaScript, which adds the progress.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def models_page(
 
 @router.post("")
 async def upload(request: Request, services: ServicesDep, caller: PageUploader) -> Response:
-    """Leads to the model; or the page again, with what is wrong with which file."""
+    """Redirect to the model; or the page again, with the faults of the files."""
     typed: dict[str, str] = {}
 
     def accept(form: FormData) -> FormData:
@@ -52,15 +52,15 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
 
 @router.get("/{model_id}")
 def model_page(model_id: ModelId, request: Request, services: ServicesDep, caller: PageReader) -> Response:
-    """Type, weights, files with their digests; and the way into a new job."""
+    """Type, weights, files with their digests; and the link to a new job."""
     model = models.get_model(model_id, services, caller)
-    is_own = uploaded_models.model_id_for(caller.owner, model.sha256) == model.id  # a job reads those of its owner alone
+    is_own = uploaded_models.model_id_for(caller.owner, model.sha256) == model.id  # a job can read its owner's models only
     return render(request, "model.html", model=model, use=f"/new?model={model_id}" if is_own else None)
 
 
 @router.post("/{model_id}/delete")
 def delete(model_id: ModelId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the list."""
+    """Redirect to the list."""
     models.delete_model(model_id, services, caller)
     return redirect(request, "/models")
 

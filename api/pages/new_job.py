@@ -1,7 +1,7 @@
-"""Page that submits a job: a form made from the JSON Schema of the spec, with an estimate before it is sent.
+"""Submission page of jobs: a form generated from the JSON Schema of the spec, with an estimate before it is sent.
 
-The checks, the refusals and their words are those of ``POST /v1/jobs``, the estimate is its dry run. Any field can be given in
-the query, so that a link may fill the form. Works without JavaScript, which adds estimates while one types.
+The checks and refusals are those of ``POST /v1/jobs``, the estimate is its dry run. Any field can be given in
+the query, so that a link may fill the form. Works without JavaScript, which adds estimates during input.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def send(
     typed: Annotated[dict[str, list[str]], Depends(_typed)],
     hx_request: Annotated[str, Header()] = "",
 ) -> Response:
-    """Leads to the new job; or the form again, with the estimate asked for or the refusal. For htmx the estimate alone."""
+    """Redirect to the new job; or the form again, with the requested estimate or the refusal. For htmx the estimate alone."""
     body = job_form.body_of(typed)
     expected, problem, status, headers = None, None, 200, {}
     try:
@@ -83,7 +83,7 @@ def send(
 
 
 def _once(services: Services, caller: Caller, typed: Typed, body: dict[str, Any]) -> IdempotentRequest:
-    """The same content of the same page, sent twice, is one job; another content is another job."""
+    """Idempotency key of a form: the same content of the same page is one job."""
     content = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     page = next(iter(typed.get(ONCE_FIELD, ())), "")
     key = hashlib.sha256(f"{page} {content}".encode()).hexdigest() if page else None
@@ -131,7 +131,7 @@ def _form(
 
 
 def _faults_by_field(problem: dict[str, Any] | None) -> tuple[dict[str, list[str]], list[str]]:
-    """What is wrong with each field, in the order of the form; and what has no field that is shown."""
+    """The faults of each field, in the order of the form; and those without a visible field."""
     if problem is None:
         return {}, []
     placed: dict[str, list[str]] = {}
@@ -144,13 +144,13 @@ def _faults_by_field(problem: dict[str, Any] | None) -> tuple[dict[str, list[str
 
 
 def _own_datasets(services: Services, caller: Caller) -> Sequence[Dataset]:
-    """Those that a job of the caller can read: an admin sees others', too."""
+    """Data sets that a job of the caller can read: an admin sees others', too."""
     as_owner = replace(caller, scopes=frozenset({Scope.READ}))
     return datasets.list_datasets(services, as_owner, _OFFERED).data
 
 
 def _own_models(services: Services, caller: Caller) -> Sequence[UploadedModel]:
-    """Those that a job of the caller can name, newest first."""
+    """Models that a job of the caller can name, newest first."""
     with services.database.read() as session:
         return uploaded_models.page(session, limit=_OFFERED, owner=caller.owner)[0]
 
@@ -160,7 +160,7 @@ def _local_models(services: Services) -> list[str]:
 
 
 def _dataset_folders(services: Services) -> list[str]:
-    """Folders with files that no task by name stands for."""
+    """Local data sets that are not those of a task by name."""
     directory = services.settings.datasets_dir
     known = {task.name for task in catalog.list_tasks(services).data}
     found = ((name, find_folder(directory, name)) for name in folder_names(directory) if name not in known)

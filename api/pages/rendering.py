@@ -1,7 +1,7 @@
-"""Rendering of pages: the Jinja2 environment, what every template knows, and the headers of every page.
+"""Rendering of pages: the Jinja2 environment, the context of every template, and the headers of every page.
 
-All text is escaped unless a template says otherwise, which none does. The Content-Security-Policy lets nothing run or load that
-is not a file of this service: no script or style stands within a page.
+All text is escaped; no template disables that. The Content-Security-Policy allows only files of this service: pages contain no
+script or style.
 """
 
 import json
@@ -37,17 +37,17 @@ NAVIGATION = (
     ("/hub-token", "Hub token", Scope.READ),
     ("/keys", "Keys", Scope.ADMIN),
 )
-"""Path, name and scope of the pages that every page leads to."""
+"""Path, name and scope of the pages in the navigation."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def render(request: Request, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
-    """A page, or the fragment of one, made of a file in ``templates/``."""
+    """A page, or a fragment of one, from a template in ``templates/``."""
     return HTMLResponse(render_text(request, template, **values), status, headers=HEADERS)
 
 
 def render_text(request: Request, template: str, /, **values: Any) -> str:
-    """The text of a template. Besides ``values`` it knows ``page``, what there is to know of the request."""
+    """The text of a template. In addition to ``values`` its context has ``page``, the properties of the request."""
     return _ENVIRONMENT.get_template(template).render(values, page=_page(request))
 
 
@@ -70,7 +70,7 @@ def _page(request: Request) -> dict[str, Any]:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """How long ago: ``3 min ago``; ``in 5 s`` for what is to come."""
+    """How long ago: ``3 min ago``; ``in 5 s`` for a time in the future."""
     seconds = (now - moment).total_seconds()
     unit, length = next(((unit, length) for unit, length in _AGES if abs(seconds) >= length), _AGES[-1])
     count = round(abs(seconds) / length)

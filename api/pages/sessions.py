@@ -1,8 +1,8 @@
-"""Sessions of browsers: a cookie that says which API key its holder signed in with, and the token of the session's forms.
+"""Browser sessions: a sealed cookie with the id of the API key, and the token of the session's forms.
 
 The cookie is sealed with the service's secret key (AES-256-GCM, ``service.access.secrets``): a browser can neither read nor forge
 it. It expires after LIFETIME_SECONDS, or earlier with its key, which every request looks up again. Where no keys are required there
-is nothing to sign in to: the cookie is a random text, which only ties forms to the browser that loaded them. Called by
+is no sign-in: the cookie is a random text, which only ties forms to the browser that loaded them. Called by
 ``api.pages.access`` and ``signin``.
 """
 
@@ -26,13 +26,13 @@ from service.urls import is_loopback
 
 LIFETIME_SECONDS = 12 * 3600
 _PURPOSE = ("pages", "session")
-"""What the cookie is sealed for: no stored secret of an owner can stand in for one."""
+"""Name under which the cookie is sealed, distinct from those of stored secrets."""
 _NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(frozen=True)
 class BrowserSession:
-    """What a browser's cookie stands for."""
+    """Session of a browser, as in its cookie."""
 
     key_id: str | None
     """The API key that was signed in with; None where no keys are required."""
@@ -46,7 +46,7 @@ class BrowserSession:
 
     @classmethod
     def from_request(cls, request: Request, settings: Settings) -> Self | None:
-        """The session that the cookie of ``request`` stands for; None without a cookie, or with one that counts no more."""
+        """The session of the cookie of ``request``; None without a cookie, or with an expired or invalid one."""
         text = request.cookies.get(cookie_name(request), "")
         if not settings.keys_required:
             return cls(None, text) if _NONCE.fullmatch(text) else None
@@ -54,14 +54,14 @@ class BrowserSession:
             sealed = base64.urlsafe_b64decode(text.encode())
             content = json.loads(secrets.unseal(settings, *_PURPOSE, sealed)) if len(sealed) > 28 else None
         except (binascii.Error, UnicodeEncodeError, SecretsUnavailableError):
-            return None  # of another secret key, or not ours
+            return None  # sealed with another secret key, or forged
         if content is None or content["expires_at"] < time.time():
             return None
         return cls(content["key_id"], content["nonce"])
 
     @property
     def form_token(self) -> str:
-        """Token that every form of this session carries: what another site's page cannot know."""
+        """Token that every form of this session carries: unknown to pages of other sites."""
         return hmac.digest(self.nonce.encode(), b"form", hashlib.sha256).hex()
 
     def store(self, request: Request, response: Response, settings: Settings) -> None:
@@ -88,7 +88,8 @@ def end(request: Request, response: Response) -> None:
 
 
 def cookie_name(request: Request) -> str:
-    """Beyond loopback a name that browsers take only over TLS and from this very host, never from a neighbouring one."""
+    """Name of the cookie; beyond loopback one with the ``__Host-`` prefix, which browsers accept only over TLS and from exactly
+    this host."""
     return "espalier" if _is_local(request) else "__Host-espalier"
 
 

@@ -37,7 +37,7 @@ async def signin_page(
     reason: Annotated[str, Query(max_length=40)] = "",
     stored: bool = False,
 ) -> Response:
-    """The form; a browser with a session, or a service without keys, is led on."""
+    """The form; a browser with a session, or a service without keys, is redirected."""
     target = _inside(request, next)
     if not services.settings.keys_required or await _is_signed_in(request, services):
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
@@ -92,7 +92,7 @@ async def _is_signed_in(request: Request, services: Services) -> bool:
 
 
 def _inside(request: Request, target: str) -> str:
-    """``target`` if it is a path of this service, else its first page: no link leads through here to another site."""
+    """``target`` if it is a path of this service, else its first page: so that no link can redirect to another site."""
     root: str = request.scope.get("root_path", "")
     if target.startswith(f"{root}/") and not target.startswith(("//", "/\\")) and target.isprintable():
         return target

@@ -26,7 +26,7 @@ def sweeps_page(
     after: Annotated[str | None, Query(max_length=200)] = None,
     hx_request: Annotated[str, Header()] = "",
 ) -> Response:
-    """The caller's sweeps, newest first; for htmx the part that moves."""
+    """The caller's sweeps, newest first; for htmx the part that changes."""
     page = sweeps.list_sweeps(services, caller, 20, after)
     template = "_sweeps.html" if hx_request else "sweeps.html"
     return render(request, template, sweeps=page.data, after=after, following=page.next_cursor)
@@ -36,7 +36,7 @@ def sweeps_page(
 def sweep_page(
     sweep_id: SweepId, request: Request, services: ServicesDep, caller: PageReader, hx_request: Annotated[str, Header()] = ""
 ) -> Response:
-    """The whole page, or for htmx the part that moves."""
+    """The whole page, or for htmx the part that changes."""
     settings = services.settings
     with services.database.read() as session:
         row = get(session, sweep_id, owner=caller.owner_filter)
@@ -88,6 +88,6 @@ def cancel(sweep_id: SweepId, request: Request, services: ServicesDep, caller: P
 
 @router.post("/{sweep_id}/delete")
 def delete(sweep_id: SweepId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the list of sweeps."""
+    """Redirect to the list of sweeps."""
     sweeps.delete_sweep(sweep_id, services, caller)
     return redirect(request, "/sweeps")

@@ -1,6 +1,6 @@
 """Pages of webhooks: a list with a form for another, and each with its latest deliveries; tested, switched off and on, deleted.
 
-No page shows a secret: a webhook that is made here is given the secret that its receiver has already.
+No page shows a secret: a webhook that is created here takes a secret that its receiver already has.
 """
 
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ _CHANGES = {"enable": webhooks.enable_webhook, "disable": webhooks.disable_webho
 
 @router.get("")
 def webhooks_page(request: Request, services: ServicesDep, caller: PageReader) -> Response:
-    """Those for all jobs of the caller, and the form for another."""
+    """Webhooks for all jobs of the caller, and the form for another."""
     return _page(request, services, caller)
 
 
@@ -37,7 +37,7 @@ def create(
     events: Annotated[list[str], Form(alias="event")] = [],  # noqa: B006 - FastAPI copies it
     secret: Annotated[str, Form()] = "",
 ) -> Response:
-    """Leads to the new webhook; or the form again, with the refusal of the API and without the secret."""
+    """Redirect to the new webhook; or the form again, with the refusal of the API and without the secret."""
     try:
         asked = parse_body(JobWebhookRequest, {"url": url.strip(), "events": events, "secret": secret.strip()})
         unkeyed = IdempotentRequest(services, caller.owner, "POST /webhooks", None, "")
@@ -52,7 +52,7 @@ def create(
 def webhook_page(
     webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageReader, hx_request: Annotated[str, Header()] = ""
 ) -> Response:
-    """A webhook and its latest deliveries; for htmx the part that moves."""
+    """A webhook and its latest deliveries; for htmx the part that changes."""
     webhook = webhooks.get_webhook(webhook_id, services, caller)
     deliveries = webhooks.list_deliveries(webhook_id, services, caller, 50).data
     template = "_webhook.html" if hx_request else "webhook.html"
@@ -61,7 +61,7 @@ def webhook_page(
 
 @router.post("/{webhook_id}/delete")
 def delete(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Leads to the list."""
+    """Redirect to the list."""
     webhooks.delete_webhook(webhook_id, services, caller)
     return redirect(request, "/webhooks")
 
@@ -70,7 +70,7 @@ def delete(webhook_id: WebhookId, request: Request, services: ServicesDep, calle
 @router.post("/{webhook_id}/disable")
 @router.post("/{webhook_id}/test")
 def change_state(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Enabled, it is sent messages again, those that waited first. Leads back to the webhook."""
+    """Enable or disable it; enabling sends pending messages first. Redirect to the webhook."""
     _CHANGES[action_of(request)](webhook_id, services, caller)
     return redirect(request, f"/webhooks/{webhook_id}")
 

@@ -1,7 +1,7 @@
 """Prediction process: the child that loads models and masks and answers requests, one JSON line each.
 
-Started on demand by ``api.predictions.service``. It gets no credentials, because it reads files that users made. It ends when its
-standard input does, so it cannot outlive the API, however the API ends.
+Started on demand by ``api.predictions.service``. It gets no credentials, because it reads files of users. It ends when its
+standard input does, so it cannot outlive the API.
 """
 
 import math
@@ -59,7 +59,7 @@ def prediction_environment(variables: Mapping[str, str], threads: int | None) ->
 
 
 class PredictionProcess:
-    """One running process. One thread at a time makes requests; any thread may close it during a request."""
+    """A running prediction process. One thread at a time makes requests; any thread may close it during a request."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
@@ -68,7 +68,7 @@ class PredictionProcess:
             self._child = ChildProcess(command, environment, stderr=stderr, end_with_thread=False)
         self._lines = PipeLines(self._child.stdout, _MAX_RESPONSE_BYTES)
         self._asked_at: float | None = None
-        """When it was asked what it has not answered."""
+        """Time of the request without a response."""
         self._request_lock = threading.Lock()
         """Held during a request, which uses the pipes."""
         self._wait_lock = threading.Lock()
@@ -76,7 +76,7 @@ class PredictionProcess:
         threading.Thread(target=self._reap_at_end, name="prediction-reaper", daemon=True).start()
 
     def _reap_at_end(self) -> None:
-        """Take the exit status of a process that ends by itself, after idling for long: else it stays as a zombie until asked."""
+        """Wait for a process that exits after idling: otherwise it stays a zombie until the next request."""
         while self.is_alive:
             time.sleep(_REAP_SECONDS)
         self._kill()
@@ -90,14 +90,14 @@ class PredictionProcess:
     def request(self, line: bytes, deadline: float) -> bytes:
         """Its response to ``line``, before ``deadline`` by ``time.monotonic()``.
 
-        Raises PredictionTimeoutError, after which :attr:`busy_seconds` says how long the process has worked on what it was asked
-        last: it may go on, and its late response is dropped by the next request. Raises ProcessEndedError, after which it must be
+        Raises PredictionTimeoutError, after which :attr:`busy_seconds` says how long the process has worked on the last request: it
+        may continue, and its late response is dropped by the next request. Raises ProcessEndedError, after which it must be
         killed.
         """
         with self._request_lock:
             try:
                 if self._asked_at is not None:
-                    self._lines.read_line(deadline)  # what an earlier request did not wait for
+                    self._lines.read_line(deadline)  # late responses to earlier requests
                     self._asked_at = None
                 self._write(line, deadline)
                 response = self._lines.read_line(deadline)
@@ -110,11 +110,11 @@ class PredictionProcess:
 
     @property
     def busy_seconds(self) -> float:
-        """How long it has worked on a request whose response is unread; 0 where there is none."""
+        """Seconds that it has worked on a request without a response; 0 where there is none."""
         return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
 
     def _write(self, line: bytes, deadline: float) -> None:
-        self._asked_at = -math.inf  # half a line is no request: a process that takes none is hung
+        self._asked_at = -math.inf  # half a line is not a request: a process that reads none is hung
         self._child.write(line + b"\n", deadline)
         self._asked_at = time.monotonic()
 
@@ -126,7 +126,7 @@ class PredictionProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End it now, if it still runs, and close the pipes to it."""
+        """Kill it, if it still runs, and close the pipes to it."""
         self._kill()
         with self._request_lock:  # a request in progress has failed by now, or does so at once
             self._child.close()

@@ -1,4 +1,4 @@
-"""Prediction service: one child process predicts for this API process, and requests take turns.
+"""Prediction service: one child process predicts for this API process, and requests are handled one at a time.
 
 Called by ``api.routes.predictions``. Masks and uploaded models are copied from the artifact store into a temporary folder, once
 each and verified against their digest; the most recently used stay.
@@ -60,7 +60,7 @@ class PredictionService:
         waiting = settings.predictions_waiting
         self._queue_slots = slots or ConcurrencyLimiter(waiting, waiting)
         self._answer_seconds = 0.0
-        """What the latest response took; a request that has less time left when its turn comes is not asked."""
+        """Duration of the latest response; a request with less time left at its turn is not sent."""
         self._lock = threading.Lock()
         self._process: PredictionProcess | None = None
         self._folder: Path | None = None
@@ -68,7 +68,7 @@ class PredictionService:
         """Digest of a mask → the folder with its files; the most recently used last."""
 
     def require_enabled(self) -> None:
-        """Refuse where nothing can be predicted. Raises NotPossibleError, which names the remedy."""
+        """Refuse where this service makes no predictions. Raises NotPossibleError, which names the remedy."""
         if not self._settings.predicts:
             raise NotPossibleError(
                 "predictions_unavailable",
@@ -95,15 +95,13 @@ class PredictionService:
 
         ``model_id``: of the mask's base where that is an uploaded model.
 
-        Raises UnavailableError (too many requests wait, no response in time, the process died), PermanentError where the texts
-        are to blame, NotPossibleError where this service cannot use the mask, StorageUnavailableError where mask or weights
+        Raises UnavailableError (too many requests wait, no response in time, the process ended), PermanentError where the texts
+        are at fault, NotPossibleError where this service cannot use the mask, StorageUnavailableError where mask or weights
         cannot be read or do not match their digest, UploadedModelNotFoundError.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
         if not self._queue_slots.acquire(owner):
-            raise UnavailableError(
-                "predictions_busy", "too many predictions wait for their turn; try again", retry_after=BUSY_RETRY_SECONDS
-            )
+            raise UnavailableError("predictions_busy", "too many predictions are queued; try again", retry_after=BUSY_RETRY_SECONDS)
         try:
             if not self._lock.acquire(timeout=self._settings.predictions_seconds):
                 raise self._timed_out()
@@ -150,7 +148,8 @@ class PredictionService:
                     self._answer_seconds = time.monotonic() - asked_at
                 return response
             except PredictionTimeoutError:
-                # one that has not had its whole time is late because of the queue, and ending it would cost the next one the load
+                # a request with less than its whole time is late because of the queue; killing the process would make the next one
+                # load again
                 if process.busy_seconds >= _WHOLE * self._settings.predictions_seconds:
                     process.kill()
                     self._process = None
@@ -162,7 +161,7 @@ class PredictionService:
                     raise UnavailableError(
                         "prediction_process_lost", f"the process that predicts ended ({end}); try again"
                     ) from end
-                # it had been idle for long and ended at this very moment
+                # it ended from idleness at this moment
         raise AssertionError("unreachable")
 
     def _timed_out(self) -> UnavailableError:

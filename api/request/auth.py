@@ -35,7 +35,7 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 @dataclass(frozen=True)
 class Caller:
-    """The authenticated client of a request."""
+    """Authenticated caller of a request."""
 
     owner: str
     """The owner of what the request creates."""
@@ -54,7 +54,7 @@ class Caller:
 
 
 LOCAL_CALLER = Caller(LOCAL, ALL_SCOPES, None)
-"""The caller of every request where no keys are required."""
+"""Caller of every request where no keys are required."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ async def caller_of_key(services: Services, key: str) -> Caller:
 
 
 async def caller_of_session(services: Services, key_id: str) -> Caller:
-    """The holder of the API key that a session was begun with, as the key is now. Raises UnauthorizedError."""
+    """The caller of a session, by the current state of its API key. Raises UnauthorizedError."""
     try:
         found = await run_in_threadpool(_load_key, services.database, key_id)
     except InvalidKeyError as error:
@@ -127,7 +127,7 @@ def _record_use(database: Database, key_id: str) -> None:
 
 
 def load_keys(database: Database, keys: Collection[str]) -> Mapping[str, api_keys.ValidKey | InvalidKeyError]:
-    """``service.access.api_keys.find_all`` in a transaction of its own: what the key loader of ``api.app`` fetches by."""
+    """``service.access.api_keys.find_all`` in a transaction of its own: the fetch function of the key loader of ``api.app``."""
     with database.read_connection() as connection:
         return api_keys.find_all(connection, keys)
 

@@ -20,7 +20,7 @@ class ByteRange:
 
 
 class RangeNotSatisfiableError(Exception):
-    """The range begins behind the last byte."""
+    """The range begins after the last byte."""
 
 
 def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
@@ -33,10 +33,10 @@ def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
 
 
 def parse_range(range_header: str | None, if_range: str | None, etag: str, size: int) -> ByteRange | None:
-    """The part that a request asks for; None means the whole.
+    """The requested part; None means the whole.
 
     Several ranges, other units and malformed headers are answered with the whole, as RFC 9110 allows. So is an ``If-Range``
-    that is not equal to ``etag`` (a date is no strong validator here, a weak tag never is).
+    that is not equal to ``etag`` (a date is not a strong validator here, a weak tag never is).
     Raises RangeNotSatisfiableError.
     """
     found = _RANGE.fullmatch(range_header) if range_header is not None else None

@@ -30,7 +30,7 @@ MAX_PARSED = 2
 
 @dataclass(frozen=True)
 class Services:
-    """The connections, loaders and limits of one process."""
+    """Connections, loaders and limits of one process."""
 
     settings: Settings
     database: Database
@@ -50,11 +50,11 @@ class Services:
     statistics: StatisticsReader
     """Metrics of the whole service."""
     keys_being_recorded: set[str] = field(default_factory=set)
-    """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
+    """Ids of API keys whose use is being recorded: of many concurrent requests, one does it."""
     upload_slots: ConcurrencyLimiter = field(default_factory=lambda: ConcurrencyLimiter(MAX_RECEIVED, MAX_RECEIVED_PER_OWNER))
-    """Held while a data set arrives, at its sender's pace."""
+    """Held while a data set is received, which takes as long as its sender needs."""
     parse_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_PARSED))
-    """Held while it is parsed, at ours."""
+    """Held while it is parsed."""
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run a plain function in a thread
@@ -63,7 +63,7 @@ async def _services(request: Request) -> Services:  # async: FastAPI would run a
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-# an id that does not match its pattern names nothing: api.errors.handlers answers 404
+# an id that does not match its pattern cannot exist: api.errors.handlers answers 404
 JobId = Annotated[
     str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 
 _NAME = re.compile(r"metadata\[(.*)\]", re.DOTALL)
-_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512  # the limits of a job's own metadata
+_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512  # the limits of a job's metadata
 
 METADATA_PARAMETER: dict[str, Any] = {
     "parameters": [
@@ -42,7 +42,7 @@ async def _parse_metadata_filter(request: Request) -> list[tuple[str, str]]:
             raise _invalid_filter(name, f"a value has at most {_MAX_VALUE} characters, none of them NUL")
         pairs.append((found[1], value))
     if len(pairs) > _MAX_PAIRS:
-        raise _invalid_filter("metadata", f"at most {_MAX_PAIRS} pairs can be asked for")
+        raise _invalid_filter("metadata", f"at most {_MAX_PAIRS} pairs are allowed")
     return pairs
 
 

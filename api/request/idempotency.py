@@ -1,4 +1,4 @@
-"""Idempotency keys: a POST that is repeated with its ``Idempotency-Key`` is done once and gets the first response again.
+"""Idempotency keys: a POST that is repeated with its ``Idempotency-Key`` is executed once, and repetitions get the first response.
 
 Semantics of draft-ietf-httpapi-idempotency-key-header: a key belongs to its owner and to a route; the same key with another
 request is refused, and so is a repetition whose first request has no response yet. Only successes are stored, so a request that
@@ -19,7 +19,7 @@ from api.request.auth import Writer
 from api.request.deps import Services, ServicesDep
 from service.access import idempotency
 
-_KEY = r'^(?:"[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'  # the draft has a quoted string, most clients send it bare
+_KEY = r'^(?:"[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'  # the draft specifies a quoted string, most clients send it bare
 _Key = Annotated[
     str | None,
     Header(
@@ -30,7 +30,7 @@ _Key = Annotated[
     ),
 ]
 REPLAYED_HEADER: dict[str, Any] = {
-    "Idempotency-Replayed": {"description": "true: this was answered before", "schema": {"type": "string"}}
+    "Idempotency-Replayed": {"description": "true: this is the response to an earlier request", "schema": {"type": "string"}}
 }
 """For the ``headers`` of a response in OpenAPI."""
 
@@ -46,7 +46,7 @@ class IdempotentRequest:
     fingerprint: str
 
     def with_content(self, content: bytes) -> "IdempotentRequest":
-        """The same request with ``content`` added to its fingerprint."""
+        """The request with ``content`` added to its fingerprint."""
         return replace(self, fingerprint=hashlib.sha256(self.fingerprint.encode() + content).hexdigest())
 
     def stored_response(self) -> Response | None:
@@ -82,7 +82,7 @@ class IdempotentRequest:
 
 
 async def _idempotent_stream(request: Request, services: ServicesDep, caller: Writer, key: _Key = None) -> IdempotentRequest:
-    """Without the body, which a route that reads a stream adds by ``with_content``."""
+    """Fingerprint without the body, which a route that reads a stream adds by ``with_content``."""
     route = f"{request.method} {request.scope['route'].path}"
     target = f"{request.url.path}?{request.url.query}"
     key = key.strip('"') if key is not None else None

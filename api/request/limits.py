@@ -31,7 +31,8 @@ async def check_request_rate(request: Request, buckets: TokenBuckets | SharedTok
 
 
 def check_queue_length(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
-    """Refuse to queue ``adding`` more jobs than ``owner`` may have; paused ones count, or resuming them would pass the limit.
+    """Refuse to queue ``adding`` more jobs than ``owner`` may have; paused ones count, because resuming them must not exceed the
+    limit.
 
     0 for a job that is paused already. Raises TooManyRequestsError.
     """
@@ -42,6 +43,6 @@ def check_queue_length(session: Session, settings: Settings, owner: str, *, addi
     if waiting + adding > largest:
         raise TooManyRequestsError(
             "too_many_queued_jobs",
-            f"{waiting} jobs of {owner} wait or are paused, and at most {largest} may; wait for some to start or cancel some",
+            f"{waiting} jobs of {owner} are queued or paused, and at most {largest} may be; wait for some to start or cancel some",
             retry_after=QUEUE_RETRY_SECONDS,
         )

@@ -2,7 +2,7 @@
 
 Under load the round trip to the database costs more than the query. So one thread takes all keys that have come and loads them
 with one query, equal keys once; keys that come meanwhile wait for the next query. There is no cache: a value is always read
-after it was asked for.
+after its request.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 _MAX_BATCH = 200
-"""Keys of one query: few enough that none waits long for the others."""
+"""Keys of one query: few enough that no caller waits long for the others."""
 
 
 class _Pending(NamedTuple):
@@ -30,8 +30,8 @@ class _Pending(NamedTuple):
 class QueryBatcher(Generic[K, V]):
     """Loads values by ``fetch``, which is called in a thread of the batcher's own with distinct keys and must return all.
 
-    All callers wait for ``fetch``, so it must end within seconds: ``Database.read_connection`` does, whatever happens to the
-    database. What ``fetch`` raises is raised to every caller of that batch. Any event loop may call :meth:`load`.
+    All callers wait for ``fetch``, so it must end within seconds: ``Database.read_connection`` does, in every state of
+    the database. What ``fetch`` raises is raised to every caller of that batch. Any event loop may call :meth:`load`.
     """
 
     def __init__(self, name: str, fetch: Callable[[Collection[K]], Mapping[K, V]]) -> None:
@@ -39,7 +39,7 @@ class QueryBatcher(Generic[K, V]):
         # the thread refers to the queue and not to the batcher, so that it ends when the batcher is garbage
         threading.Thread(target=_load_batches, args=(self._queue, fetch), name=f"batcher-{name}", daemon=True).start()
         self.close = weakref.finalize(self, self._queue.put, None)
-        """Let the thread end, after it has loaded what is waited for."""
+        """End the thread, after it has loaded the pending keys."""
 
     async def load(self, key: K) -> V:
         """The value of ``key``. Raises what ``fetch`` raises, e.g. sqlalchemy.exc.OperationalError."""
@@ -68,7 +68,7 @@ def _load_batches(queue: SimpleQueue[_Pending | None], fetch: Callable[[Collecti
             failure = error
         for loop in {pending.loop for pending in batch}:
             callers = [pending for pending in batch if pending.loop is loop]
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all that waited
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all waiting coroutines
                 loop.call_soon_threadsafe(_resolve, callers, values, failure)
 
 

@@ -23,7 +23,7 @@ WINDOW_SECONDS = 60
 _SILENCE_SECONDS = 0.25
 """Longest that a request waits for Redis, which answers within a millisecond."""
 _PAUSE_SECONDS = 5.0
-"""Requests pass unasked for this long after Redis failed: each would wait as long as the first one did."""
+"""Seconds after a failure of Redis in which requests pass without a call to it: each would wait as long as the first one."""
 _CONSUME = """
 local limit, clock = tonumber(ARGV[1]), redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
@@ -54,7 +54,7 @@ class RateLimitResult:
 
     @classmethod
     def from_tokens(cls, tokens: float, per_minute: int, *, allowed: bool) -> "RateLimitResult":
-        """Of a bucket of ``per_minute`` tokens that holds ``tokens`` after the request."""
+        """State of a bucket of ``per_minute`` tokens that holds ``tokens`` after the request."""
         per_second = per_minute / WINDOW_SECONDS
         wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / per_second)
         return cls(allowed, int(tokens), wait, math.ceil((per_minute - tokens) / per_second))
@@ -70,7 +70,7 @@ class TokenBuckets:
     """Tokens, and when they were counted. Bounded by the number of API keys: only valid ones get a bucket."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     uncounted: ClassVar[int] = 0
-    """None passes without being counted."""
+    """Requests that passed without being counted: none."""
 
     def consume(self, name: str) -> RateLimitResult | None:
         """Take the token of one request of ``name``; None where requests are not limited."""
@@ -87,9 +87,9 @@ class TokenBuckets:
 
 
 class SharedTokenBuckets:
-    """The same buckets in Redis, for all processes that use it. Belongs to one event loop.
+    """Token buckets in Redis, for all processes that use it. Belongs to one event loop. While
 
-    While Redis is away requests pass: a limit protects the service from one caller, and its loss must not keep all of them out.
+    Redis is unreachable requests pass: a limit protects the service from one caller, and its loss must not lock out all of them.
     """
 
     def __init__(self, per_minute: int | None, url: str) -> None:
@@ -130,7 +130,7 @@ class SharedTokenBuckets:
         self.uncounted += 1
         self._pause_until = time.monotonic() + _PAUSE_SECONDS
         if not self._is_away:
-            log.warning("Redis is away: requests pass without being counted (%s)", diagnose(error, self._url))
+            log.warning("Redis is unreachable: requests pass without being counted (%s)", diagnose(error, self._url))
         self._is_away = True
 
 

@@ -1,4 +1,4 @@
-"""Uploads of data sets and models: the form is received within limits, and what was stored is answered once for each key.
+"""Uploads of data sets and models: the form is received within limits, and each idempotency key stores once.
 
 Called by ``api.routes.datasets`` and ``api.routes.models``, which read and check what arrived.
 """
@@ -29,9 +29,9 @@ async def received_form(
 ) -> AsyncIterator[FormData]:
     """The form of an upload, once all of it is there; its files are closed behind the block.
 
-    A slow sender holds a place of its owner, and nothing of others. Raises UnavailableError (``too_many_uploads``, and
-    ``insufficient_storage`` where there is no room for the files, in the block, too); HTTPException 415 for what is no form, with
-    ``remedy`` as its detail, and 408 for a ``kind`` ("data set") that has not arrived within ``seconds``.
+    A slow sender holds a slot of its owner only. Raises UnavailableError (``too_many_uploads``, and
+    ``insufficient_storage`` where there is no space for the files, in the block, too); HTTPException 415 for a body that is not a
+    form, with ``remedy`` as its detail, and 408 for a ``kind`` ("data set") that has not arrived within ``seconds``.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HTTPException(415, remedy)
@@ -51,7 +51,7 @@ async def received_form(
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
             raise
-        raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
+        raise UnavailableError("insufficient_storage", "the service has no space for the files at the moment") from fault
     finally:
         services.upload_slots.release(owner)
 
@@ -65,8 +65,8 @@ def store_once(
 ) -> Response:
     """The response to an upload of ``content``: 201 for a new one, 200 for one that was there, its path under ``prefix``.
 
-    ``store`` calls what it is given in the transaction that completes the upload. ``document``: the body of the response. Raises
-    what these do, and the errors of the idempotency key.
+    ``store`` calls its argument in the transaction that completes the upload. ``document``: the body of the response. Raises
+    their exceptions, and the errors of the idempotency key.
     """
     responses: list[Response] = []
     idempotency = idempotency.with_content(content)
@@ -84,7 +84,7 @@ def store_once(
 
 def form_body(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
     """The form of an upload in OpenAPI: its name and ``properties``."""
-    name = {"name": {"type": "string", "maxLength": 100, "description": "What you call it"}}
+    name = {"name": {"type": "string", "maxLength": 100, "description": "Name of your choice"}}
     schema = {"type": "object", "properties": name | properties}
     encoding = {"encoding": more.pop("encoding")} if "encoding" in more else {}
     content = {"multipart/form-data": {"schema": schema | more, **encoding}}

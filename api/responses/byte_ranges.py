@@ -1,4 +1,4 @@
-"""Downloads of stored files: whole or the range asked for, streamed, with the headers that name size, digest and part.
+"""Downloads of stored files: whole or a requested range, streamed, with headers for size, digest and range.
 
 Called by ``api.routes.artifacts`` and ``api.routes.models``. A file's entity tag is the SHA-256 of its bytes.
 """
@@ -14,7 +14,7 @@ from api.request.conditional import ByteRange, RangeNotSatisfiableError, parse_r
 
 
 def file_headers(sha256: str, file_name: str, disposition: str = "attachment") -> dict[str, str]:
-    """Headers of a file: its digest (``sha256`` in hexadecimal), its name, a private cache, and no guess of its type."""
+    """Headers of a file: its digest (``sha256`` in hexadecimal), its name, a private cache, and no content sniffing."""
     digest = base64.b64encode(bytes.fromhex(sha256)).decode()
     return {
         "ETag": f'"{sha256}"',

@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 LOCATED: dict[str, Any] = {
     "headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}, **REPLAYED_HEADER, **ETAG_HEADERS}
 }
-"""Of a response with a job that was created, in OpenAPI."""
+"""Headers of a response with a created job, in OpenAPI."""
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: LOCATED,
-    200: {"description": "The job, which has ended while Prefer: wait kept the answer back", "model": Job, "headers": ETAG_HEADERS},
+    200: {"description": "The job, which has ended while Prefer: wait delayed the response", "model": Job, "headers": ETAG_HEADERS},
 }
 
 
@@ -55,7 +55,7 @@ def log_accepted(job_id: str) -> None:
 
 
 def accepted(job: Job, services: Services, prefer: str | None, caller: Caller, status: int = 202) -> Response:
-    """The response for a job that is stored, after workers were notified of one that waits."""
+    """The response for a stored job, after workers were notified if it is queued."""
     log_accepted(job.id)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if job.status is Status.QUEUED:

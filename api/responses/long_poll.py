@@ -1,6 +1,6 @@
-"""Long polling of a job (RFC 7240): a job as a response with its entity tag, kept back until the job ends or changes.
+"""Long polling of a job (RFC 7240): a job as a response with its entity tag, delayed until the job ends or changes.
 
-``Prefer: wait=10`` keeps the response back until the job has ended or, with ``If-None-Match``, until it has changed. The wait is a
+``Prefer: wait=10`` delays the response until the job has ended or, with ``If-None-Match``, until it has changed. The wait is a
 coroutine that polls the database, as the event streams do: meanwhile it holds neither a connection nor a thread. Called by
 ``api.routes.jobs`` and ``api.routes.exports``.
 """
@@ -31,9 +31,9 @@ _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGN
 Prefer = Annotated[
     str | None, Header(description="`wait=10`: answer once the job has ended (with If-None-Match: changed), or after 10 seconds")
 ]
-IfNoneMatch = Annotated[str | None, Header(description="An ETag: 304 while the job is still as it was then")]
+IfNoneMatch = Annotated[str | None, Header(description="An ETag: 304 while the job has not changed since")]
 ETAG_HEADERS: dict[str, Any] = {
-    "ETag": {"description": "Names this very state of the job", "schema": {"type": "string"}},
+    "ETag": {"description": "Identifies this state of the job", "schema": {"type": "string"}},
     "Preference-Applied": {"description": "`wait=N`, where Prefer was honoured", "schema": {"type": "string"}},
 }
 """For the ``headers`` of a response in OpenAPI."""
@@ -89,7 +89,7 @@ class LongPollResponse(Response):
 
     @property
     def _must_wait(self) -> bool:
-        """Whether what the client waits for has not happened yet and still can."""
+        """Whether the awaited change has not happened yet and is still possible."""
         return self._job.status not in TERMINAL and (self._none_match is None or self._unchanged)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +135,7 @@ async def _until_disconnect(receive: Receive, wait: Callable[[], Any]) -> None:
             tasks.start_soon(watch)
             await wait()
             tasks.cancel_scope.cancel()
-    except ExceptionGroup as group:  # of one exception: the job was deleted, or the database is unavailable
+    except ExceptionGroup as group:  # a single exception: the job was deleted, or the database is unavailable
         raise group.exceptions[0] from group
 
 

@@ -53,7 +53,7 @@ def iterate_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
 
 
 def _resumed_at(session: Session, job_id: str) -> dict[int, tuple[bool, int | None]]:
-    """By run: whether it reported step 0, and the first step behind that."""
+    """For each run: whether it reported step 0, and its first step above 0."""
     rows = session.connection().execute(_RESUMED, {"job": job_id})
     return {row.attempt: (row.first == 0, row.first_trained) for row in rows}
 

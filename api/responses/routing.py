@@ -1,6 +1,6 @@
 """Route class of the API: authenticates before the body is read, and serializes results in the thread that the route ran in.
 
-All routers have ``route_class=AuthenticatedRoute``, except for those with routes for everybody.
+All routers have ``route_class=AuthenticatedRoute``, except those with public routes.
 """
 
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,7 +18,7 @@ from api.request.auth import RequireScope
 
 
 class AuthenticatedRoute(APIRoute):
-    """A route that knows its caller before it reads anything but the head of a request.
+    """A route that authenticates before it reads the body of a request.
 
     FastAPI reads a body before it resolves any dependency: without this, clients without a key could make the service parse what
     they send.
@@ -45,8 +45,8 @@ class AuthenticatedRoute(APIRoute):
 def serialize_in_thread(endpoint: Callable[..., Any], status: int | None) -> Callable[..., Any]:
     """``endpoint``, with a model that it returns made a JSON response of ``status`` before it returns.
 
-    FastAPI would change threads once more to validate what is right by its type, and then write JSON in the event loop, where it
-    holds up all other requests.
+    FastAPI would change threads once more to validate a value of the right type, and then write JSON in the event loop, where it
+    blocks all other requests.
     """
     if iscoroutinefunction(endpoint):
         return endpoint

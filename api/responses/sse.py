@@ -2,7 +2,7 @@
 
 An event's ``id`` is its number in the job, so a client that reconnects with ``Last-Event-ID`` misses nothing and sees nothing
 twice. Events carry no SSE name, since one called ``error`` would look like a broken connection to a browser; the type is in the
-data. Beside them come ``progress`` (no ``id``: only the latest matters) and, last, ``end``.
+data. In addition there are ``progress`` (no ``id``: only the latest matters) and, last, ``end``.
 
 FastAPI's ``EventSourceResponse`` is not used, because it breaks two guarantees. It makes a whole path operation a stream, while
 ``GET …/events`` answers with a page of JSON or with a stream, by ``Accept``, as one operation of the OpenAPI document. And its
@@ -35,7 +35,7 @@ from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15.0
-"""Silence after which a comment is sent; proxies close a connection that is silent for 30 to 60 seconds."""
+"""Seconds without an event after which a comment is sent; proxies close an idle connection after 30 to 60 seconds."""
 KEY_POLLS = 10
 """Polls after which a stream or a long wait checks its API key again: 5 s."""
 _RETRY_MILLISECONDS = 2000
@@ -73,13 +73,13 @@ class EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
-        finally:  # here and not in the generator, which never starts if the client has left by now
+        finally:  # here and not in the generator, which never starts if the client has disconnected
             self._slots.release(self._owner)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """State of a job, and its events since the last snapshot."""
+    """Snapshot of a job: its state, and its events since the last snapshot."""
 
     events: list[Event]
     progress: dict[str, Any]
@@ -98,12 +98,12 @@ async def _stream(
         checked_key = key_id if number % KEY_POLLS == 0 else None
         try:
             snapshot = await run_in_threadpool(_read_snapshot, database, job_id, seq, checked_key)
-        except InvalidKeyError:  # revoked or expired since; a client that reconnects is told so
+        except InvalidKeyError:  # revoked or expired since; a client that reconnects gets 401
             return
         except JobNotFoundError:
             yield _format_message(_as_json({"status": "deleted"}), name="end")
             return
-        except DATABASE_UNAVAILABLE as error:  # the client reconnects by itself, with the number of its last event
+        except DATABASE_UNAVAILABLE as error:  # the client reconnects, with the number of its last event
             log.warning("event stream of %s ended early: %s", job_id, error)
             return
         for event in snapshot.events:

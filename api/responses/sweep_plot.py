@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Kind = Literal["svg", "png"]
 STYLE: dict[str, Any] = {
     "svg.hashsalt": "espalier",  # names of SVG elements are random otherwise
-    "svg.fonttype": "none",  # text stays text: it can be searched, and is escaped
-    "text.parse_math": False,  # a $ in a model's name is a $
+    "svg.fonttype": "none",  # text stays text: searchable, and escaped
+    "text.parse_math": False,  # a $ in a model's name is literal
     "font.size": 10,
     "axes.titlesize": 11,
 }
@@ -42,10 +42,10 @@ _DODGE = 7.0
 MAX_FIGURES = (3, 2)
 """Requests for a figure at the same time, in all and of one owner; one is drawn, in 0.4 s, and the others wait for it."""
 MAX_PANELS = 6
-"""Of one figure: each takes 0.4 s to draw."""
+"""Most panels of a figure, which takes 0.4 s each to draw."""
 _COLUMNS = 2
 _CACHED_FIGURES = 64
-"""Of 50 to 100 KB each and panel, by the state of their jobs."""
+"""Cached figures, by the state of their jobs; 50 to 100 KB per panel."""
 _drawing = Lock()
 
 
@@ -55,7 +55,7 @@ class Caption:
 
     title: str
     note: str
-    """How much of the sweep or the comparison the figure shows."""
+    """Note on the completeness of the figure."""
     baseline: float | None
     """Metric of the dense model as its user measured it; drawn instead of the dense model, zero-shot."""
 
@@ -66,7 +66,7 @@ class Line:
 
     label: str
     method: str
-    """Gives the colour and the marker; another line of the same method and panel gets others."""
+    """Method, which determines colour and marker; another line of the same method and panel gets different ones."""
     means: tuple[Mean, ...]
 
 
@@ -98,7 +98,7 @@ class Panel:
 
 @lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
 def draw(panels: tuple[Panel, ...], kind: Kind, *, narrow: bool = False) -> bytes:
-    """The figure, as an SVG document or a PNG file of 1400 × 900 pixels; several panels stand two in a row.
+    """The figure, as an SVG document or a PNG file of 1400 × 900 pixels; several panels are placed two in a row.
 
     ``narrow``: for a phone, 840 pixels wide with texts as large as in the other, and panels one below the other.
     """
@@ -108,7 +108,7 @@ def draw(panels: tuple[Panel, ...], kind: Kind, *, narrow: bool = False) -> byte
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
-        style: Any = matplotlib.rcParams  # typed by name of each key
+        style: Any = matplotlib.rcParams  # typed by the name of each key
         style.update(STYLE)
         columns = 1 if narrow else min(_COLUMNS, len(panels))
         rows = -(-len(panels) // columns)
@@ -170,12 +170,12 @@ def _line_styles(lines: Sequence[Line]) -> list[tuple[str, str]]:
 
 
 def _place(mean: Mean) -> tuple[float, float]:
-    """What two means share whose markers would cover each other."""
+    """Key of means whose markers would cover each other."""
     return round(share(mean), 3), round(mean.metric or 0.0, 3)
 
 
 def _offsets(points: Sequence[Mean]) -> Iterator[float]:
-    """How far aside the marker of each point stands, in typographic points: those that coincide stand side by side."""
+    """Offset of the marker of each point, in typographic points: coinciding markers are drawn side by side."""
     groups = Counter(_place(mean) for mean in points)
     seen: Counter[tuple[float, float]] = Counter()
     for mean in points:
@@ -185,7 +185,7 @@ def _offsets(points: Sequence[Mean]) -> Iterator[float]:
 
 
 def _line(axes: "Axes", line: Line, look: tuple[str, str], aside: Sequence[float]) -> None:
-    """Means over the seeds; the band and the bars reach from the worst seed to the best. Equal points stand side by side."""
+    """Means over the seeds; the band and the bars reach from the worst seed to the best. Equal points are drawn side by side."""
     colour, marker = look
     means = line.means
     x, y = [share(mean) for mean in means], [mean.metric or 0.0 for mean in means]
@@ -219,7 +219,7 @@ def _dense(axes: "Axes", panel: Panel) -> None:
 
 
 def _shares(axes: "Axes", ticks: list[float], *, narrow: bool) -> None:
-    """A tick for every sparsity that was asked for; labels that would touch are turned."""
+    """A tick for every requested sparsity; labels that would touch are rotated."""
     logarithmic = ticks[0] > 0 and ticks[-1] / ticks[0] >= _LOG_RATIO
     if logarithmic:
         axes.set_xscale("log")

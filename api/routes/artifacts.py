@@ -25,19 +25,19 @@ REPORT = "report.html"
 """The only file that a browser may display instead of saving it."""
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 """Reports hold names that users chose, and other users open them: a displayed file runs no script, loads nothing and has no
-origin, so it cannot act on this service in the name of its reader."""
+origin, so it cannot use its reader's access to this service."""
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _BINARY},
-    206: {"description": "The part asked for by Range", "content": _BINARY},
+    206: {"description": "The part requested by Range", "content": _BINARY},
     304: {"description": "Unchanged since the ETag of If-None-Match"},
 }
 _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {200: {"description": "The headers of a download"}, 304: _DOWNLOADED[304]}
 
 
-@router.get("", operation_id="listArtifacts", responses=problem_responses(404), summary="List what a job made")
+@router.get("", operation_id="listArtifacts", responses=problem_responses(404), summary="List the files of a job")
 def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> ArtifactList:
-    """Complete files only."""
+    """Only complete files are listed."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         data = [Artifact.from_row(row, services.settings.root_path) for row in store.list_for_job(session, job_id)]
@@ -68,7 +68,7 @@ def download_artifact(job_id: JobId, name: ArtifactName, request: Request, servi
     given, headers = request.headers, _headers(artifact, spec)
     etag = headers["ETag"]
     if "if-match" in given and not etag_matches(given["if-match"], etag, weak=False):
-        return problem_response(request, "artifact_changed", "the file is not the one named by If-Match any more")
+        return problem_response(request, "artifact_changed", "the file has changed since the ETag in If-Match")
     if etag_matches(given.get("if-none-match"), etag, weak=True):
         return Response(status_code=304, headers={"ETag": etag})
     if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
@@ -85,9 +85,9 @@ def _headers(artifact: models.Artifact, spec: dict[str, Any]) -> dict[str, str]:
 
 
 def file_name(artifact: models.Artifact, spec: dict[str, Any]) -> str:
-    """A name that says what the file is in a downloads folder.
+    """File name for a downloads folder.
 
-    E.g. ``sst2_smp-s_0.9_job_01jd3x…_mask.safetensors``; only characters that every file system takes.
+    E.g. ``sst2_smp-s_0.9_job_01jd3x…_mask.safetensors``; only characters that all file systems allow.
     """
     task = spec.get("task")
     task_name = task.get("dataset") if isinstance(task, dict) else task

@@ -1,4 +1,4 @@
-"""Catalog routes: the models at hand, the tasks with their defaults, the pruning methods, and the JSON Schema of a job."""
+"""Catalog routes: the available models, the tasks with their defaults, the pruning methods, and the JSON Schema of a job."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ from service import uploaded_models
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 own = APIRouter(prefix="/v1", tags=["catalog"], route_class=AuthenticatedRoute)
-"""What strangers are not told: names of folders on the service's disk."""
+"""Fields that are hidden from other owners: names of folders on the service's disk."""
 
 
 @router.get("/tasks", operation_id="listTasks", responses=problem_responses(), summary="The tasks known by name")
@@ -52,14 +52,14 @@ def list_tasks(services: ServicesDep) -> TaskList:
     return TaskList(data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema())
 
 
-@own.get("/models", operation_id="listModels", responses=problem_responses(422), summary="The models at hand")
+@own.get("/models", operation_id="listModels", responses=problem_responses(422), summary="The available models")
 def list_models(
     services: ServicesDep,
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of uploaded models returned")] = 20,
     after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
 ) -> ModelList:
-    """Those in the service's models directory, by the name that a job gives, on the first page; and your uploaded ones, newest
+    """Models in the service's models directory, by the name for a job's `model`, on the first page; and your uploaded ones, newest
     first. Where the hub may be used, any model there of one of the `model_types` can be named as well.
     """
     folders = model_folders(services.settings.models_dir) if after is None else []

@@ -36,9 +36,9 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=Authent
 FORM_OVERHEAD_BYTES = 64 * 1024
 """Bytes that a form may have in addition to its files."""
 _PARSE_WAIT_SECONDS = 60
-"""Longest that a data set which has arrived waits for others to be read."""
+"""Longest that a received data set waits for others to be read."""
 _PIECE_BYTES = 256 * 1024
-"""Bytes that are decompressed at once: a chunk of some kilobytes may stand for megabytes."""
+"""Bytes that are decompressed at once: a chunk of some kilobytes may unpack to megabytes."""
 _PAGE_BYTES = 8 * 1024 * 1024
 """Rows of one page, in bytes; a page has at least one row, however long."""
 _FILE = {"type": "string", "format": "binary", "description": ".jsonl, .csv (both also .gz) or .parquet"}
@@ -63,9 +63,9 @@ _UPLOADED = uploaded_responses("data set", Dataset, "rows")
     summary="Upload a data set",
 )
 async def create_dataset(request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency) -> Response:
-    """One file per split, as a form. The same rows again are the same data set, in whatever form they come.
+    """One file per split, as a form. The same rows again are the same data set, in any format. Every row
 
-    Every row is looked at: `errors` lists what is wrong with which, up to twenty of them.
+    is checked: `errors` lists the faults, up to twenty of them.
     """
     return await receive_dataset(request, services, caller, idempotency)
 
@@ -81,7 +81,7 @@ async def receive_dataset(
 ) -> Response:
     """Store the data set that ``request`` is the form of; within the limits on what is received and parsed at a time.
 
-    ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a data set, and returns what is.
+    ``accept`` gets the received form, with ``further_fields`` that are not a part of a data set, and returns the rest.
     """
     receiving = received_form(
         request,
@@ -146,14 +146,14 @@ def list_datasets(
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of data sets returned")] = 20,
     after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
 ) -> DatasetList:
-    """Without their rows."""
+    """The list has no rows."""
     with services.database.read() as session:
         rows, cursor = datasets.page(session, limit=limit, owner=caller.owner_filter, after=after)
     next_cursor = str(cursor) if cursor is not None else None
     return DatasetList(data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=next_cursor)
 
 
-@router.get("/{dataset_id}", operation_id="getDataset", responses=problem_responses(404), summary="Look at a data set")
+@router.get("/{dataset_id}", operation_id="getDataset", responses=problem_responses(404), summary="Get a data set")
 def get_dataset(dataset_id: DatasetId, services: ServicesDep, caller: Reader) -> Dataset:
     """Its splits, with the kinds of values in each column."""
     with services.database.read() as session:
@@ -169,7 +169,7 @@ def list_rows(
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of rows returned")] = 10,
     after: Annotated[int, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = 0,
 ) -> RowList:
-    """As the trainer will read them."""
+    """The rows as the trainer reads them."""
     with services.database.read() as session:
         row = datasets.get(session, dataset_id, owner=caller.owner_filter)
     if split not in row.splits:

@@ -1,7 +1,7 @@
-"""Pages of the interface's documentation, ``/docs`` and ``/redoc``, with scripts of our own origin: they work without a network.
+"""API documentation pages ``/docs`` and ``/redoc``, with scripts of the service's own origin: they work without a network.
 
-The scripts are fetched and checked by ``scripts.vendor_assets``. A Content-Security-Policy keeps the pages to them: on a service
-without keys a foreign script in this origin could do everything.
+The scripts are fetched and checked by ``scripts.vendor_assets``. A Content-Security-Policy allows only these: on a service without
+keys a foreign script in this origin could do everything.
 """
 
 import json
@@ -34,7 +34,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def swagger_ui(request: Request) -> Response:
-    """The interface to try out."""
+    """Swagger UI."""
     root = escape(str(request.scope.get("root_path", "")))
     head = f'<link rel="stylesheet" href="{root}/docs/assets/swagger-ui.css">\n'
     body = (
@@ -46,7 +46,7 @@ async def swagger_ui(request: Request) -> Response:
 
 @router.get("/redoc")
 async def redoc(request: Request) -> Response:
-    """The interface to read."""
+    """Redoc."""
     root = escape(str(request.scope.get("root_path", "")))
     body = f'<redoc spec-url="{root}/openapi.json"></redoc>\n<script src="{root}/docs/assets/redoc.standalone.js"></script>'
     return HTMLResponse(_PAGE.format(head="", body=body), headers=_HEADERS)

@@ -41,7 +41,7 @@ def create_evaluation(
     idempotency: Idempotency,
     prefer: Prefer = None,
 ) -> Response:
-    """Answers with the job that does it: its `evaluation_of` is this one, its `result` has the metrics, and its artifacts are
+    """Returns the evaluation job: its `evaluation_of` is this one, its `result` has the metrics, and its artifacts are
     `evaluation.json` and `predictions.jsonl`, with a line for each row.
     """
     if (stored := idempotency.stored_response()) is not None:
@@ -77,7 +77,7 @@ def list_evaluations(
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> JobList:
-    """The jobs that evaluate its mask, newest first; one of them is looked at as any job, at `/v1/jobs/{id}`."""
+    """The jobs that evaluate its mask, newest first; each is a job, at `/v1/jobs/{id}`."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = queries.page(session, limit=limit, after=after, kind=JobKind.EVALUATION, of=job_id)

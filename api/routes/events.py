@@ -23,7 +23,7 @@ from service.jobs import queries
 
 _DIGEST = re.compile(r"[0-9a-f]{40,128}")
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
-_MAX_INTEGER = 2**53  # every JSON reader holds it exactly
+_MAX_INTEGER = 2**53  # every JSON reader represents it exactly
 _TEXT = {"schema": {"type": "string"}}
 After = Annotated[int, Query(ge=0, le=_MAX_INTEGER, description="`next_cursor` of the page before")]
 Accept = Annotated[str, Header(include_in_schema=False)]
@@ -34,7 +34,7 @@ Accept = Annotated[str, Header(include_in_schema=False)]
     operation_id="listEvents",
     response_model=EventList,
     responses=problem_responses(404, 422) | {200: {"content": {"text/event-stream": _TEXT}}},
-    summary="What happened to a job",
+    summary="Events of a job",
 )
 def list_events(
     job_id: JobId,
@@ -44,12 +44,12 @@ def list_events(
     limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of events returned")] = 100,
     accept: Accept = "",
     last_event_id: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, le=_MAX_INTEGER, description="Of a stream: the last `id` seen")
+        int | None, Header(alias="Last-Event-ID", ge=0, le=_MAX_INTEGER, description="For a stream: the last `id` seen")
     ] = None,
 ) -> EventList | Response:
     """A page of events numbered above ``after``; with ``Accept: text/event-stream`` all of them, then live until `end`.
 
-    In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
+    In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to continue after it.
     """
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
@@ -68,7 +68,7 @@ def list_events(
     operation_id="listMetrics",
     response_model=MetricList,
     responses=problem_responses(404, 422) | {200: {"content": {"text/csv": _TEXT}}},
-    summary="The numbers of a job, step by step",
+    summary="Metrics of a job by step",
 )
 def list_metrics(
     job_id: JobId,
@@ -79,7 +79,8 @@ def list_metrics(
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="Overrides Accept")] = None,
     accept: Accept = "",
 ) -> MetricList | Response:
-    """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
+    """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. Steps repeated by a resumed run are returned
+    once."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
@@ -94,10 +95,10 @@ def list_metrics(
     operation_id="getLog",
     response_class=Response,
     responses=problem_responses(404) | {200: {"content": {"text/plain": _TEXT}}},
-    summary="A job's log, for people",
+    summary="Readable log of a job",
 )
 def get_log(job_id: JobId, services: ServicesDep, caller: Reader) -> Response:
-    """One line per event; the same as ``/events``, to read."""
+    """One line per event of ``/events``, as text."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
     headers = {"X-Content-Type-Options": "nosniff"}
@@ -136,7 +137,7 @@ def _format_line(event: Row[Any]) -> str:
 
 
 def describe(event: Row[Any] | Event) -> str:
-    """What an event says, for people: its message, and the rest of its data as ``name=value``."""
+    """Text of an event: its message, and the rest of its data as ``name=value``."""
     data: dict[str, Any] = dict(event.data)
     for repeated in ("event", "time"):
         data.pop(repeated, None)

@@ -34,7 +34,7 @@ from service.states import TERMINAL, JobKind
 router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
     202: LOCATED,
-    200: LOCATED | {"description": "The job that has made them, now or before", "model": Job},
+    200: LOCATED | {"description": "The job with the exports, new or existing", "model": Job},
 }
 
 
@@ -49,9 +49,9 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
 def create_exports(
     job_id: JobId, request: ExportRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
 ) -> Response:
-    """Answers with the job that makes them: its `export_of` is this one, the files and figures are its artifacts.
+    """Returns the export job: its `export_of` is this one, the files and figures are its artifacts.
 
-    Asking again for what is being made, or is there, changes nothing: the answer is the job that has it.
+    Repeated requests change nothing: they return the job that makes or has the exports.
     """
     if (stored := idempotency.stored_response()) is not None:
         return stored
@@ -78,7 +78,7 @@ def list_exports(
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> JobList:
-    """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
+    """Export jobs of this job's mask, newest first. Exports that the job itself made at its end are among its own artifacts."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = queries.page(session, limit=limit, after=after, kind=JobKind.EXPORT, of=job_id)
@@ -99,9 +99,9 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
 
 
 def _model_type(session: Session, model: str, settings: Settings) -> str | None:
-    """Of a model that was uploaded or lies in the models directory; None where the trainer has to look."""
+    """Model type of a model that is uploaded or in the models directory; None where only the trainer can find it out."""
     if is_model_id(model):
-        with suppress(UploadedModelNotFoundError):  # what was exported before it was deleted is still there
+        with suppress(UploadedModelNotFoundError):  # exports made before its deletion still exist
             return uploaded_models.get(session, model).model_type
     folder = find_folder(settings.models_dir, model)
     return read_model_type(folder) if folder is not None else None

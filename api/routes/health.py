@@ -25,33 +25,33 @@ router = APIRouter(tags=["health"])
 
 
 class Checks(BaseModel):
-    """What a job needs."""
+    """State of the services that a job needs."""
 
     database: Literal["ok"]
     broker: Literal["ok", "degraded"] = Field(description="degraded: jobs start some seconds later")
-    workers: int = Field(description="Workers heard of lately")
+    workers: int = Field(description="Workers with a recent heartbeat")
 
 
 class Readiness(BaseModel):
-    """A job would run."""
+    """Readiness: a job would run."""
 
     status: Literal["ready"] = "ready"
     checks: Checks
 
 
 class Liveness(BaseModel):
-    """The process answers."""
+    """Liveness: the process answers."""
 
     status: Literal["alive"] = "alive"
 
 
-@router.get("/livez", operation_id="livez", responses=problem_responses(), summary="Does the process answer?")
+@router.get("/livez", operation_id="livez", responses=problem_responses(), summary="Liveness probe")
 async def livez() -> Liveness:  # async, without a thread: it answers while every thread waits for a database
-    """Asks nothing else, so that a database that is down does not get the API restarted."""
+    """Checks nothing else, so that an unreachable database does not cause restarts of the API."""
     return Liveness()
 
 
-@router.get("/readyz", operation_id="readyz", responses=problem_responses(), summary="Would a job run?")
+@router.get("/readyz", operation_id="readyz", responses=problem_responses(), summary="Readiness probe")
 async def readyz(services: ServicesDep, request: Request) -> Readiness:
     """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later.
 
@@ -69,7 +69,7 @@ def _check(services: Services) -> Readiness:
     with services.database.read() as session:
         live = len(heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds))
     if not live:
-        raise UnavailableError("no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there")
+        raise UnavailableError("no_worker", "no worker has a recent heartbeat; jobs are accepted and wait for one")
     return Readiness(checks=Checks(database="ok", broker=_broker(services.celery), workers=live))
 
 
@@ -78,7 +78,7 @@ def _broker(celery: Celery) -> Literal["ok", "degraded"]:
     folder = celery.conf.broker_transport_options.get("data_folder_out")
     if folder is not None:
         with contextlib.suppress(OSError):
-            create_folders(celery)  # as a notification does
+            create_folders(celery)  # as for a notification
         return "ok" if os.access(folder, os.W_OK) else "degraded"
     if fault := connection_fault(celery):
         log.warning("broker unreachable: %s", fault)

@@ -55,9 +55,14 @@ def create_job(
     caller: Writer,
     idempotency: Idempotency,
     prefer: Prefer = None,
-    dry_run: Annotated[bool, Query(description="Check it and say what it would be; creates nothing, uses up no key")] = False,
+    dry_run: Annotated[
+        bool,
+        Query(
+            description="Check the job and return its resolved spec and estimates; creates nothing and stores no idempotency key"
+        ),
+    ] = False,
 ) -> Response:
-    """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
+    """Responds once the job is stored, with every default filled in. A job that is sure to fail is refused at once."""
     if dry_run:
         return Response(preview(request, services, caller).model_dump_json(), 200, media_type="application/json")
     if (stored := idempotency.stored_response()) is not None:
@@ -98,7 +103,7 @@ def list_jobs(
     sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
     kind: Annotated[Kind, Query(description="Jobs that prune, or those that export or evaluate the mask of another")] = "pruning",
 ) -> JobList:
-    """Pages neither repeat nor skip a job while others come and go."""
+    """Pages neither repeat nor skip a job while others are created and deleted."""
     with services.database.read() as session:
         ids, cursor = queries.page(
             session,
@@ -117,16 +122,12 @@ def list_jobs(
 
 
 @router.get(
-    "/{job_id}",
-    operation_id="getJob",
-    response_model=Job,
-    responses=problem_responses(404) | _GET_RESPONSES,
-    summary="Look at a job",
+    "/{job_id}", operation_id="getJob", response_model=Job, responses=problem_responses(404) | _GET_RESPONSES, summary="Get a job"
 )
 async def get_job(
     job_id: JobId, services: ServicesDep, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
 ) -> Response:
-    """State, phase, progress, latest metrics, and links to what it made."""
+    """State, phase, progress, latest metrics, and links to its files."""
     job = await load_job(services, job_id, owner=caller.owner_filter)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(services, job, none_match=if_none_match, seconds=seconds, caller=caller)
@@ -134,7 +135,7 @@ async def get_job(
 
 @router.post("/{job_id}/cancel", operation_id="cancelJob", responses=problem_responses(404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
-    """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
+    """Immediate while no worker has it, else within seconds. Repeated requests change nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
         job = job_document(session, services.settings, commands.request_cancel(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
@@ -143,7 +144,7 @@ def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 
 @router.post("/{job_id}/pause", operation_id="pauseJob", responses=problem_responses(404, 409), summary="Pause a job")
 def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
-    """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
+    """Immediate while no worker has it, else within seconds and with a checkpoint. Repeated requests change nothing."""
     with services.database.write() as session:
         job = job_document(session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
@@ -152,7 +153,7 @@ def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 
 @router.post("/{job_id}/resume", operation_id="resumeJob", responses=problem_responses(404, 409), summary="Resume a paused job")
 def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
-    """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
+    """Queues it again; it continues from its checkpoint. A pending request to pause is withdrawn."""
     with services.database.write() as session:
         former = queries.get(session, job_id, owner=caller.owner_filter)
         if former.status is Status.PAUSED:
@@ -170,10 +171,10 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     status_code=202,
     response_model=Job,
     responses=problem_responses(404, 409, 422, 507) | ACCEPTED,
-    summary="Do a failed or cancelled job again",
+    summary="Retry a failed or cancelled job",
 )
 def retry_job(job_id: JobId, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None) -> Response:
-    """Answers with a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
+    """Returns a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
     if (stored := idempotency.stored_response()) is not None:
         return stored
     with services.database.write() as session:

@@ -25,27 +25,28 @@ router = APIRouter(tags=["health"])
 _STATUS = ("status",)
 DATABASE_UP = GaugeDefinition("espalier_database_up", "Whether the database answers; else what comes from it is absent")
 JOBS = GaugeDefinition("espalier_jobs", "Jobs that are stored, by state", _STATUS)
-EXPORT_JOBS = GaugeDefinition("espalier_export_jobs", "Those of them that export or evaluate the mask of another", _STATUS)
+EXPORT_JOBS = GaugeDefinition("espalier_export_jobs", "Stored jobs that export or evaluate the mask of another", _STATUS)
 OLDEST_QUEUED = GaugeDefinition("espalier_oldest_queued_seconds", "How long the longest waiting job could have run")
-WORKERS = GaugeDefinition("espalier_workers", "Workers heard of lately")
+WORKERS = GaugeDefinition("espalier_workers", "Workers with a recent heartbeat")
 SLOTS = GaugeDefinition("espalier_worker_slots", "Jobs that these workers run at a time")
-PENDING = GaugeDefinition("espalier_webhook_messages_pending", "Messages still to be delivered")
-FAILED = GaugeDefinition("espalier_webhook_messages_failed", "Messages given up in the last 30 days")
+PENDING = GaugeDefinition("espalier_webhook_messages_pending", "Webhook messages pending")
+FAILED = GaugeDefinition("espalier_webhook_messages_failed", "Webhook messages given up in the last 30 days")
 STORED = GaugeDefinition("espalier_stored_bytes", "Bytes that quotas count, by what they belong to", ("kind",))
 RUNS = CounterDefinition("espalier_runs_total", "Runs begun of the jobs that are stored")
 RUNS_FAILED = CounterDefinition("espalier_runs_failed_total", "Runs lost, or failed for an outside reason")
 LEASE_EXPIRIES = CounterDefinition("espalier_lease_expiries_total", "Runs lost with their worker")
-RUN_SECONDS = CounterDefinition("espalier_run_seconds_total", "Time that all runs took")
-GPU_SECONDS = CounterDefinition("espalier_gpu_seconds_total", "The same on GPUs, times their number")
+RUN_SECONDS = CounterDefinition("espalier_run_seconds_total", "Total time of all runs")
+GPU_SECONDS = CounterDefinition("espalier_gpu_seconds_total", "Total time of all runs on GPUs, times their number")
 JOB_DURATION = HistogramDefinition(
-    "espalier_job_duration_seconds", "From submission to the end, of jobs that prune", _STATUS, buckets=DURATION_BUCKETS
+    "espalier_job_duration_seconds", "Time from submission to the end, of jobs that prune", _STATUS, buckets=DURATION_BUCKETS
 )
 FROM_DATABASE = (
     *(DATABASE_UP, JOBS, EXPORT_JOBS, OLDEST_QUEUED, WORKERS, SLOTS, PENDING, FAILED, STORED),
     *(RUNS, RUNS_FAILED, LEASE_EXPIRIES, RUN_SECONDS, GPU_SECONDS, JOB_DURATION),
 )
 UNCOUNTED = CounterDefinition(
-    "espalier_requests_uncounted_total", "Requests that this API process let pass without counting them, for Redis was away"
+    "espalier_requests_uncounted_total",
+    "Requests that this API process let pass without counting them, while Redis was unreachable",
 )
 STREAMS = GaugeDefinition("espalier_http_streams", "Event streams that this API process keeps open")
 WAITS = GaugeDefinition("espalier_http_waits", "Requests with Prefer: wait that this API process keeps waiting")
@@ -57,7 +58,7 @@ OF_PROCESS = (UNCOUNTED, STREAMS, WAITS)
     operation_id="metrics",
     response_class=Response,
     responses=problem_responses() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    summary="Numbers for Prometheus",
+    summary="Metrics for Prometheus",
 )
 def metrics(services: ServicesDep, _: MetricsReader, request: Request) -> Response:
     """Queue, runs, workers and durations of the whole service, latencies of this process; no label names a job.

@@ -1,4 +1,4 @@
-"""Routes of uploaded models: upload, look, download a file, delete. ``api.routes.catalog`` lists them."""
+"""Model routes: upload, get, download a file, delete. ``api.routes.catalog`` lists them."""
 
 import hashlib
 import os
@@ -40,7 +40,7 @@ _FORM = form_body({"file": _FILE | _SENT}, required=["file"])
 _UPLOADED = uploaded_responses("model", UploadedModel, "files")
 _CONTENT: dict[int | str, dict[str, Any]] = {
     code: {"description": what, "content": {"application/octet-stream": {"schema": _FILE}}}
-    for code, what in ((200, "The file"), (206, "The range asked for"))
+    for code, what in ((200, "The file"), (206, "The requested range"))
 }
 FileName = Annotated[
     str, PathParameter(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,198}$", description="Name of the file", examples=["config.json"])
@@ -57,7 +57,7 @@ FileName = Annotated[
     summary="Upload a model",
 )
 async def create_model(request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency) -> Response:
-    """The files of a Hugging Face folder with safetensors weights, or the folder as a zip. Checked as local folders are.
+    """The files of a Hugging Face folder with safetensors weights, or the folder as a zip. The checks are those of local folders.
 
     The same files again are the same model.
     """
@@ -75,7 +75,7 @@ async def receive_model(
 ) -> Response:
     """Store the model that ``request`` is the form of; within the limits on what is received and checked at a time.
 
-    ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a model, and returns what is.
+    ``accept`` gets the received form, with ``further_fields`` that are not a part of a model, and returns the rest.
     """
     receiving = received_form(
         request,
@@ -140,7 +140,7 @@ def _content(file: IO[bytes], size: int) -> FileContent:
     return FileContent(file, size, digest.hexdigest())
 
 
-@router.get("/{model_id}", operation_id="getModel", responses=problem_responses(404), summary="Look at an uploaded model")
+@router.get("/{model_id}", operation_id="getModel", responses=problem_responses(404), summary="Get an uploaded model")
 def get_model(model_id: ModelId, services: ServicesDep, caller: Reader) -> UploadedModel:
     """Its type, size and files."""
     with services.database.read() as session:
@@ -174,9 +174,7 @@ def download_file(model_id: ModelId, name: FileName, request: Request, services:
     summary="Delete an uploaded model",
 )
 def delete_model(model_id: ModelId, services: ServicesDep, caller: Writer) -> None:
-    """409 while a job that has not ended reads it. Masks that were trained on it stay; keep the files, without which they are of
-    no use.
-    """
+    """409 while a job that has not ended reads it. Masks that were trained on it stay; keep the files, which the masks need."""
     with services.database.write() as session:
         number = uploaded_models.hide(session, model_id, owner=caller.owner_filter)
     uploaded_models.purge(services.database, number)

@@ -1,4 +1,4 @@
-"""Prediction route: try the mask of a job that has succeeded on texts."""
+"""Prediction route: predictions for texts with the mask of a job that has succeeded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,13 +28,13 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class
     "/predictions",
     operation_id="predict",
     responses=problem_responses(400, 404, 409, 413, 415, 422, 501),
-    summary="Try a finished job on texts",
+    summary="Predict with a finished job",
 )
 def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, caller: Reader) -> PredictionList:
-    """With the job's mask on its base model. The first request after a while waits until the model is loaded.
+    """Uses the job's mask on its base model. The first request after a while waits until the model is loaded.
 
-    409 unless the job has succeeded; 404 where its uploaded model was deleted, until the same files are uploaded again; 501 where
-    this service cannot predict, with what to do; 503 while too many wait.
+    409 unless the job has succeeded; 404 where its uploaded model was deleted, until the same files are uploaded again; 501 with
+    a remedy where this service cannot predict; 503 while too many wait.
     """
     with services.database.read() as session:
         job = queries.get(session, job_id, owner=caller.owner_filter)
@@ -43,7 +43,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
         task = PruningSpec.from_record(job.spec).task_info
         model_id = job.spec["model"] if is_model_id(job.spec["model"]) else None
         if model_id is not None:
-            uploaded_models.get(session, model_id)  # a copy that is at hand outlives it
+            uploaded_models.get(session, model_id)  # a cached copy outlives it
         artifacts = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     texts, pairs = _split_columns(request.texts, task, services.settings)
     predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs, caller.owner, model_id)
@@ -72,7 +72,7 @@ def _row(text: Any, task: Task, number: int) -> tuple[str, ...]:
         what = "words, or a text that has some," if tagging else "a text" if len(task.text) == 1 else "a pair of texts"
         raise _refused(f"texts.{number}", "text_shape", f"task {task.name} reads {what} at a time: {', '.join(task.text)}")
     if any("\ud800" <= letter <= "\udfff" for part in row for letter in part):
-        # JSON can write half a surrogate pair, which no tokenizer reads
+        # JSON can write half a surrogate pair, which tokenizers cannot read
         raise _refused(f"texts.{number}", "text_not_unicode", "the text has half a surrogate pair in it; send Unicode")
     return row
 

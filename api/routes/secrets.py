@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=Authentic
 
 
 class SecretValue(BaseModel):
-    """A secret on its way in."""
+    """Request body with a secret."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": "hf_theTokenOfYourAccount"}]})
 
@@ -31,7 +31,7 @@ class SecretValue(BaseModel):
 
 
 class SecretState(BaseModel):
-    """All that is shown of a secret."""
+    """Public part of a secret."""
 
     name: str
     set: bool
@@ -40,7 +40,7 @@ class SecretState(BaseModel):
 
 @router.put("/hub_token", operation_id="putHubToken", responses=problem_responses(400, 413, 415, 422), summary="Set the hub token")
 def put_hub_token(request: SecretValue, services: ServicesDep, caller: Writer) -> SecretState:
-    """Kept encrypted, given to the caller's own jobs, never shown again. 503 where the service has no secret key."""
+    """Stored encrypted, passed to the caller's own jobs, never shown again. 503 where the service has no secret key."""
     with services.database.write() as session:
         time = secrets.put(session, services.settings, caller.owner, HUB_TOKEN, request.value)
     return SecretState(name=HUB_TOKEN, set=True, set_at=time)
@@ -48,16 +48,16 @@ def put_hub_token(request: SecretValue, services: ServicesDep, caller: Writer) -
 
 @router.get("/hub_token", operation_id="getHubToken", responses=problem_responses(), summary="Whether a hub token is set")
 def get_hub_token(services: ServicesDep, caller: Reader) -> SecretState:
-    """That, and since when; not the token."""
+    """Returns whether and since when; never the token."""
     with services.database.read() as session:
         time = secrets.set_at(session, caller.owner, HUB_TOKEN)
     return SecretState(name=HUB_TOKEN, set=time is not None, set_at=time)
 
 
 @router.delete(
-    "/hub_token", operation_id="deleteHubToken", status_code=204, responses=problem_responses(), summary="Forget the hub token"
+    "/hub_token", operation_id="deleteHubToken", status_code=204, responses=problem_responses(), summary="Delete the hub token"
 )
 def delete_hub_token(services: ServicesDep, caller: Writer) -> None:
-    """A run that has begun keeps its copy until it ends."""
+    """A running job keeps its copy until it ends."""
     with services.database.write() as session:
         secrets.delete(session, caller.owner, HUB_TOKEN)

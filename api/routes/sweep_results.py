@@ -1,4 +1,4 @@
-"""Results of a sweep: the table as JSON or CSV, and the figure as SVG or PNG, of what has succeeded so far."""
+"""Results of a sweep: the table as JSON or CSV, and the figure as SVG or PNG, of the jobs that have succeeded so far."""
 
 import csv
 import hashlib
@@ -70,7 +70,7 @@ def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDe
     summary="The results as a figure, PNG",
 )
 def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
-    """The same figure; both show what has succeeded by now."""
+    """The figure as PNG, of the jobs that have succeeded so far."""
     return sweep_figure(request, services, caller, sweep_id, "png")
 
 
@@ -121,7 +121,7 @@ def figure_response(
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",  # an SVG is a document to a browser
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",  # browsers display an SVG as a document
     }
     if etag_matches(request.headers.get("if-none-match"), headers["ETag"], weak=True):
         return Response(status_code=304, headers=headers)

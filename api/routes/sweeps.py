@@ -30,7 +30,7 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
     202: {"headers": {"Location": {"description": "Path of the sweep", "schema": {"type": "string"}}, **REPLAYED_HEADER}}
 }
 _BASE_FIELDS = JobRequest.model_fields.keys() - {"metadata", "webhook"}
-"""Fields of ``base`` that the sweep shows; ``metadata`` stands beside it, and a webhook has a secret."""
+"""Fields of ``base`` that the sweep shows; ``metadata`` is a field of its own, and a webhook has a secret."""
 
 
 @router.post(
@@ -49,7 +49,7 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
         share = admission.check_job(jobs[0], services.settings, services.database, caller.owner)
-        if jobs[0].sparsity_by:  # which fits one sparsity and not another
+        if jobs[0].sparsity_by:  # which may fit one sparsity and not another
             matrices = admission.local_matrices(jobs[0], services.settings, services.database, caller.owner)
             for other in jobs[1:]:
                 admission.check_layer_sparsity(other, matrices)
@@ -93,7 +93,7 @@ def list_sweeps(
     limit: Annotated[int, Query(ge=1, le=50, description="Largest number of sweeps returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> SweepList:
-    """Without their results."""
+    """The list has no results."""
     with services.database.read() as session:
         rows, cursor = sweeps.page(session, owner=caller.owner_filter, limit=limit, after=after)
         # the jobs of one sweep at a time: there may be a hundred in each, with specs of 256 KiB
@@ -101,9 +101,9 @@ def list_sweeps(
     return SweepList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
-@router.get("/{sweep_id}", operation_id="getSweep", responses=problem_responses(404), summary="Look at a sweep")
+@router.get("/{sweep_id}", operation_id="getSweep", responses=problem_responses(404), summary="Get a sweep")
 def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep:
-    """States, progress, and the results by now. Of a job that was retried the newest counts."""
+    """States, progress, and the results so far. For a retried job the newest retry counts."""
     with services.database.read() as session:
         sweep = sweeps.get(session, sweep_id, owner=caller.owner_filter)
         jobs = sweeps.latest_jobs(session, [sweep])[sweep_id]
@@ -112,7 +112,7 @@ def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep
 
 @router.post("/{sweep_id}/cancel", operation_id="cancelSweep", responses=problem_responses(404), summary="Cancel a sweep")
 def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sweep:
-    """Every job that has not ended; running ones end within seconds. Asking again changes nothing."""
+    """Every job that has not ended; running ones end within seconds. Repeated requests change nothing."""
     with services.database.write() as session:
         row = sweeps.cancel(session, sweep_id, owner=caller.owner_filter)
         sweep = Sweep.from_row(row, sweeps.latest_jobs(session, [row])[sweep_id])
@@ -128,7 +128,7 @@ def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sw
     summary="Delete a sweep that has ended",
 )
 def delete_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> None:
-    """With its jobs and all that they made. 409 while a job of it has not ended: cancel it first."""
+    """Deletes its jobs and all their files. 409 while a job of it has not ended: cancel it first."""
     deletion.delete_sweep(services.database, sweep_id, owner=caller.owner_filter)
 
 

@@ -30,11 +30,11 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
     status_code=201,
     response_model=Webhook,
     responses=problem_responses(400, 409, 413, 415, 422) | _LOCATION,
-    summary="Be told of all your jobs",
+    summary="Create a webhook for all your jobs",
 )
 def create_webhook(request: WebhookRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency) -> Response:
-    """Messages follow [Standard Webhooks](https://www.standardwebhooks.com). The secret is shown this once: an answer that
-    is repeated by its `Idempotency-Key` has none, but `rotate` gives another."""
+    """Messages follow [Standard Webhooks](https://www.standardwebhooks.com). The secret is shown this once: a response that
+    is repeated for its `Idempotency-Key` has none; `rotate` makes a new one."""
     if (stored := idempotency.stored_response()) is not None:
         return stored
     check_webhook(request, services.settings, caller.owner, param="url")
@@ -51,15 +51,15 @@ def create_webhook(request: WebhookRequest, services: ServicesDep, caller: Write
 
 @router.get("", operation_id="listWebhooks", responses=problem_responses(), summary="List webhooks")
 def list_webhooks(services: ServicesDep, caller: Reader) -> WebhookList:
-    """Those for all jobs; one that was submitted with a job is shown with the job."""
+    """Webhooks for all jobs; one that was submitted with a job is shown with the job."""
     with services.database.read() as session:
         data = [Webhook.from_row(row) for row in subscriptions.list_webhooks(session, owner=caller.owner_filter)]
     return WebhookList(data=data, has_more=False, next_cursor=None)
 
 
-@router.get("/{webhook_id}", operation_id="getWebhook", responses=problem_responses(404), summary="Look at a webhook")
+@router.get("/{webhook_id}", operation_id="getWebhook", responses=problem_responses(404), summary="Get a webhook")
 def get_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Reader) -> Webhook:
-    """Without its secret."""
+    """The response has no secret."""
     with services.database.read() as session:
         return Webhook.from_row(subscriptions.get(session, webhook_id, owner=caller.owner_filter))
 
@@ -68,7 +68,7 @@ def get_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Reader) ->
     "/{webhook_id}/deliveries",
     operation_id="listDeliveries",
     responses=problem_responses(404, 422),
-    summary="List what a webhook was told",
+    summary="List the deliveries of a webhook",
 )
 def list_deliveries(
     webhook_id: WebhookId,
@@ -76,7 +76,7 @@ def list_deliveries(
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of messages returned")] = 20,
 ) -> DeliveryList:
-    """The latest messages, and why those that did not arrive did not. Messages that ended are kept for 30 days."""
+    """The latest messages, with the reasons of failures. Delivered and failed messages are kept for 30 days."""
     with services.database.read() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         rows = outbox.list_deliveries(session, webhook_id, limit=limit)
@@ -91,25 +91,25 @@ def list_deliveries(
     summary="Send a test message",
 )
 def test_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Delivery:
-    """Of the type `webhook.test`, also where the webhook has other events. The result is among its deliveries. One test can be
-    pending at a time; that of a disabled webhook waits until it is enabled."""
+    """A message of type `webhook.test`, also where the webhook has other events. Its result is among the deliveries. One test can
+    be pending at a time; that of a disabled webhook waits until it is enabled."""
     with services.database.write() as session:
         row = subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         return Delivery.from_row(outbox.add_test(session, row))
 
 
-@router.post("/{webhook_id}/enable", operation_id="enableWebhook", responses=problem_responses(404), summary="Send messages again")
+@router.post("/{webhook_id}/enable", operation_id="enableWebhook", responses=problem_responses(404), summary="Enable a webhook")
 def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
-    """Also those that waited."""
+    """Pending messages are sent, too."""
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.enable(session, webhook_id)
         return _read(session, webhook_id)
 
 
-@router.post("/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Send no messages")
+@router.post("/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Disable a webhook")
 def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
-    """Messages that are due wait until it is enabled; what happens meanwhile is not told."""
+    """Due messages wait until it is enabled; events meanwhile send no message."""
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.disable(session, webhook_id, "requested")
@@ -117,10 +117,10 @@ def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer
 
 
 @router.post(
-    "/{webhook_id}/rotate", operation_id="rotateWebhookSecret", responses=problem_responses(404), summary="Change the secret"
+    "/{webhook_id}/rotate", operation_id="rotateWebhookSecret", responses=problem_responses(404), summary="Rotate the secret"
 )
 def rotate_webhook_secret(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
-    """Shows a new one, once. For a day messages carry the signature of the old one as well."""
+    """Returns a new secret, once. For a day messages carry the signature of the old one as well."""
     with services.database.write() as session:
         row = subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         secret = subscriptions.rotate(session, services.settings, row)
@@ -131,7 +131,7 @@ def rotate_webhook_secret(webhook_id: WebhookId, services: ServicesDep, caller: 
     "/{webhook_id}", operation_id="deleteWebhook", status_code=204, responses=problem_responses(404), summary="Delete a webhook"
 )
 def delete_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> None:
-    """With the messages that it was still to get."""
+    """Deletes its undelivered messages, too."""
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.delete(session, webhook_id)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class StrictModel(BaseModel):
-    """Refuses numbers and truth values that are written as something else."""
+    """Request body with strict types: numbers and truth values must not be strings."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -27,7 +27,7 @@ class StrictModel(BaseModel):
 
 
 class Page(BaseModel, Generic[T]):
-    """Part of a list."""
+    """Page of a list."""
 
     data: list[T]
     has_more: bool

@@ -24,7 +24,7 @@ class Task(BaseModel):
     epochs: float
     batch_size: int
     max_length: int
-    local: bool = Field(description="Whether the data lies in this service's data sets directory")
+    local: bool = Field(description="Whether the data is in this service's data sets directory")
 
 
 class TaskList(Page[Task]):
@@ -36,11 +36,11 @@ class TaskList(Page[Task]):
 class Model(BaseModel):
     """A model in the service's models directory, or an uploaded one."""
 
-    name: str = Field(description="What a job gives as `model`: the name of a folder, or the id of an uploaded model")
-    title: str | None = Field(None, description="What the owner of an uploaded model calls it")
-    model_type: str | None = Field(description="As its configuration names it")
+    name: str = Field(description="Value for a job's `model`: the name of a folder, or the id of an uploaded model")
+    title: str | None = Field(None, description="Name that the owner gave to an uploaded model")
+    model_type: str | None = Field(description="Model type of its configuration")
     masked_weights: int | None = Field(description="Weights that a mask applies to")
-    problem: str | None = Field(description="Why a job on it would be refused, as far as a look at its files shows")
+    problem: str | None = Field(description="Reason why a job on it would be refused, as far as its files show")
     size: int | None = Field(None, description="Bytes of an uploaded model")
     created_at: datetime | None = Field(None, description="When it was uploaded")
 
@@ -59,23 +59,23 @@ class Model(BaseModel):
 
 
 class ModelList(Page[Model]):
-    """The models at hand, and which others can be named."""
+    """Available models, and which others a job can name."""
 
     hub: bool = Field(description="Whether models of the hub can be named, too")
     model_types: list[str] = Field(description="Architectures that can be pruned")
 
 
 class Method(BaseModel):
-    """A way to make masks."""
+    """A pruning method."""
 
     name: str
     summary: str
     trains: Literal["scores", "weights", "scores and weights", "nothing"] = Field(
-        description="Weights that are trained are stored beside the mask"
+        description="Weights that are trained are stored with the mask"
     )
-    sparsity: Literal["asked", "emerges"] = Field(description="Whether the sparsity asked for is the one that is reached")
+    sparsity: Literal["asked", "emerges"] = Field(description="Whether the requested sparsity is reached exactly")
     two_four: bool = Field(description="Whether pattern 2:4 is possible")
-    learning_rate: float = Field(description="Default, of the scores")
+    learning_rate: float = Field(description="Default learning rate of the scores")
     regularization: float = Field(description="Default λ")
     default: bool
 

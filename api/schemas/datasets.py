@@ -40,12 +40,12 @@ class DatasetColumn(BaseModel):
         description=f"The values that occur, in order of appearance; null where there are more than {_MAX_VALUES}"
     )
     entries: list[str | int | float] | None = Field(
-        None, description=f"The same of the entries of its lists; null without lists, and for more than {_MAX_VALUES}"
+        None, description=f"Statistics of the entries of its lists; null without lists, and for more than {_MAX_VALUES}"
     )
 
     holds: Literal["words", "tags", "answers"] | None = Field(
         None,
-        description="What the nested values of a column can be used as in every row: words or IOB2 tags (lists of texts), or "
+        description="Use of the nested values of a column: words or IOB2 tags (lists of texts), or "
         "answers in SQuAD's form; else null",
     )
 
@@ -69,7 +69,7 @@ class DatasetSplit(BaseModel):
     columns: list[DatasetColumn]
     notes: list[str] = Field(
         default_factory=list,
-        description="What was decided on reading the file: its separator, columns that were left out or stored in another form",
+        description="Decisions made while reading the file: its separator, columns that were left out or stored in another form",
         examples=[["cells are separated by semicolon"]],
     )
 
@@ -77,15 +77,15 @@ class DatasetSplit(BaseModel):
 class Dataset(BaseModel):
     """An uploaded data set. It never changes."""
 
-    id: str = Field(examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"], description="What a custom task names it by")
+    id: str = Field(examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"], description="Id for a custom task's `dataset`")
     name: str | None
-    sha256: str = Field(description="Hexadecimal digest of split names and rows, whatever form they were sent in")
+    sha256: str = Field(description="Hexadecimal digest of split names and rows, independent of the format of the files")
     splits: list[DatasetSplit]
     created_at: datetime
 
     @classmethod
     def from_row(cls, row: models.Dataset, read: Mapping[str, Any] | None = None) -> Self:
-        """``read``: the splits of an upload just read; the same rows may have been stored from a file of another form."""
+        """``read``: the splits of an upload just read; the same rows may have been stored from a file of another format."""
         splits = [
             DatasetSplit(
                 name=name,

@@ -1,4 +1,4 @@
-"""Response body of a dry run: what a job would be, said without creating it."""
+"""Response body of a dry run: a job that was checked and estimated without being created."""
 
 from typing import Any, Literal
 
@@ -13,14 +13,14 @@ class TimeEstimate(BaseModel):
     seconds: float
     rows_per_second: float
     basis: Literal["same_model_and_task", "same_model", "model_size"] = Field(
-        description="What the runs it comes from have in common with this one: your own with the same model and task, or the same "
+        description="Similarity of the runs that the estimate comes from: your own with the same model and task, or the same "
         "model; or any, scaled by the number of masked weights"
     )
-    jobs: int = Field(description="How many runs those are; the estimate is their median")
+    jobs: int = Field(description="Number of these runs; the estimate is their median")
 
 
 class QueuePlace(BaseModel):
-    """Where the job would stand now, in the whole service."""
+    """Queue position of the job if submitted now, in the whole service."""
 
     ahead: int = Field(description="Queued jobs that would be taken first")
     running: int
@@ -29,10 +29,10 @@ class QueuePlace(BaseModel):
 
 
 class PatternShare(BaseModel):
-    """What one pattern of ``sparsity_by`` decides; the last one, without a pattern, is of the matrices that none decides for."""
+    """Matrices of one pattern of ``sparsity_by``; the last entry, without a pattern, has the remaining matrices."""
 
     pattern: str | None
-    sparsity: float = Field(description="Asked for; of the others what is left for them")
+    sparsity: float = Field(description="Requested sparsity; for the remaining matrices the one that results")
     matrices: list[str] = Field(description="Paths, as the mask file names them")
     weights: int
 
@@ -51,9 +51,9 @@ class DryRun(BaseModel):
     train_rows: int | None = Field(description="Rows of the training split that they are drawn from")
     masked_weights: int | None = Field(description="null where the model is not known before the run")
     sparsity_by: list[PatternShare] | None = Field(
-        description="Of which matrices each pattern decides; empty without the field, null where the model is not yet known"
+        description="Matrices of each pattern; empty without the field, null where the model is not yet known"
     )
-    checks: list[str] = Field(description="What was checked, as for a submission")
-    estimate: TimeEstimate | None = Field(description="null where no finished run tells")
+    checks: list[str] = Field(description="The checked exports")
+    estimate: TimeEstimate | None = Field(description="null without comparable finished runs")
     queue: QueuePlace
     warnings: list[JobWarning]

@@ -10,7 +10,7 @@ from api.schemas.base import Page
 
 
 class Event(BaseModel):
-    """Something that happened to a job."""
+    """Event of a job."""
 
     seq: int = Field(description="1, 2, 3, ... within the job, without gaps")
     attempt: int
@@ -28,7 +28,7 @@ class EventList(Page[Event]):
 
 
 class MetricRow(BaseModel):
-    """The numbers of one step."""
+    """Metrics of one step."""
 
     step: int
     attempt: int = Field(description="The run that reported them")

@@ -1,6 +1,6 @@
 """Representation of a job: its JSON bytes with their entity tag, as they are sent.
 
-Concurrent requests for one job share it: :func:`load_jobs` is what the job loader of ``api.app`` fetches by.
+Concurrent requests for one job share it: :func:`load_jobs` is the fetch function of the job loader of ``api.app``.
 """
 
 import hashlib

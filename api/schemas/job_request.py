@@ -15,11 +15,11 @@ from pruning.spec.schema import PruningSpec
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
 MAX_SPEC_BYTES = 256 * 1024
-"""Of a resolved spec as it is stored, with room for 5000 class names of 40 letters: no quota counts specs."""
+"""Largest resolved spec that is stored, enough for 5000 class names of 40 letters: quotas do not count specs."""
 
 
 class JobRequest(StrictModel, PruningSpec):
-    """A pruning spec, with what concerns the job and not its result beside it. Only model and task are required."""
+    """A pruning spec, with the fields of the job that do not affect its result. Only model and task are required."""
 
     model_config = ConfigDict(
         allow_inf_nan=False,  # Python's JSON reader takes NaN and Infinity; no database does
@@ -53,10 +53,10 @@ class JobRequest(StrictModel, PruningSpec):
         None, gt=0, le=366 * 86400, description="Seconds that one run may take before it is ended; default the service's"
     )
     exports: tuple[Format, ...] = Field(
-        (), max_length=len(FORMATS), description="What the mask is turned into at the end, each measured before and after"
+        (), max_length=len(FORMATS), description="Exports of the mask made at the end, each measured before and after"
     )
 
-    webhook: JobWebhookRequest | None = Field(None, description="Who is told of this job, beside your other webhooks")
+    webhook: JobWebhookRequest | None = Field(None, description="Webhook for this job, in addition to your other webhooks")
 
     @model_validator(mode="after")
     def _storable(self) -> Self:
@@ -81,7 +81,7 @@ class JobRequest(StrictModel, PruningSpec):
         if misfit is not None:
             raise spec_error(f"exports.{misfit.index}", "{reason}", reason=misfit.message)
         if len(set(self.exports)) < len(self.exports):
-            raise spec_error("exports", "each export is made once; name none of them twice")
+            raise spec_error("exports", "each export is made once; name each format once")
         return self
 
     @property
@@ -91,7 +91,7 @@ class JobRequest(StrictModel, PruningSpec):
 
     @property
     def stored(self) -> dict[str, Any]:
-        """The part of it that is stored: arguments of ``service.jobs.commands.create``."""
+        """The stored part of the request: arguments of ``service.jobs.commands.create``."""
         return {
             "spec": self.spec.model_dump(mode="json"),
             "metadata": self.metadata,
@@ -102,14 +102,14 @@ class JobRequest(StrictModel, PruningSpec):
 
 
 class MaskJobRequest(StrictModel):
-    """What jobs on a finished mask share with any job."""
+    """Fields of export and evaluation jobs that pruning jobs have as well."""
 
-    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
-    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
+    priority: int = Field(0, ge=-100, le=100, description="As for any job")
+    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As for any job")
 
 
 class ExportRequest(MaskJobRequest):
-    """What the mask of a job is to be turned into."""
+    """Exports of the mask of a job."""
 
     model_config = ConfigDict(
         extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"formats": ["compact", "onnx-int8"]}]}
@@ -125,12 +125,12 @@ class ExportRequest(MaskJobRequest):
     @model_validator(mode="after")
     def _once_each(self) -> "ExportRequest":
         if len(set(self.formats)) < len(self.formats):
-            raise spec_error("formats", "each export is made once; name none of them twice")
+            raise spec_error("formats", "each export is made once; name each format once")
         return self
 
 
 class EvaluationRequest(MaskJobRequest):
-    """Which rows the mask of a job is to be evaluated on; by default those that its training validated on."""
+    """Rows on which the mask of a job is evaluated; by default those that its training validated on."""
 
     model_config = ConfigDict(
         extra="forbid",

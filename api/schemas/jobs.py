@@ -17,7 +17,7 @@ from service.states import JobKind, Status
 
 
 class Progress(BaseModel):
-    """How far the run is."""
+    """Progress of the run."""
 
     step: int = Field(description="Optimizer steps completed")
     total_steps: int | None
@@ -25,27 +25,27 @@ class Progress(BaseModel):
 
 
 class JobError(BaseModel):
-    """Why the job failed; on a queued job, why its last run did not finish."""
+    """Failure of the job; on a queued job, of its last run."""
 
     code: str = Field(description="Stable identifier")
     message: str
     param: str | None = Field(None, description="Field of the spec to change")
     kind: Literal["user", "system"] = Field(description="user: the spec must change; system: it need not")
     retryable: bool = Field(description="Whether the same job may succeed later")
-    remedy: str = Field("", description="What to do, as the error codes have it; empty for a code of another version")
+    remedy: str = Field("", description="Remedy of the error code; empty for a code of another version")
 
     @classmethod
     def from_stored(cls, error: dict[str, Any]) -> Self:
-        """From the column of a row."""
+        """The failure stored in a row's column."""
         return cls.model_validate({**error, "remedy": failure_remedy(str(error.get("code")))})
 
 
 class JobWarning(BaseModel):
-    """Why the result may be worth less than it looks."""
+    """Reason to doubt the result."""
 
     code: str = Field(description="Stable identifier, see the error codes", examples=["predicts_one_class"])
     message: str
-    remedy: str = Field(description="What to do")
+    remedy: str = Field(description="Remedy")
 
 
 class Artifact(BaseModel):
@@ -59,7 +59,7 @@ class Artifact(BaseModel):
 
     @classmethod
     def from_row(cls, row: models.Artifact | ArtifactView, root_path: str) -> Self:
-        """``root_path``: the path that a proxy shows the API under."""
+        """``root_path``: path prefix of a proxy."""
         return cls(
             name=row.name,
             media_type=row.media_type,
@@ -84,32 +84,30 @@ class Job(BaseModel):
 
     id: str = Field(examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
     status: Status
-    phase: str | None = Field(description="What the run is doing, e.g. training")
+    phase: str | None = Field(description="Phase of the run, e.g. training")
     attempt: int = Field(description="Runs begun")
     progress: Progress
     metrics: dict[str, Any] = Field(description="Latest value of each metric")
-    result: dict[str, Any] | None = Field(description="What came out, once the job has succeeded")
+    result: dict[str, Any] | None = Field(description="Result, once the job has succeeded")
     spec: dict[str, Any] = Field(description="The resolved spec, every default filled in")
     error: JobError | None
-    warnings: list[JobWarning] = Field(
-        description="Why the result may be worth less than it looks, from submission to the end; they change no state"
-    )
+    warnings: list[JobWarning] = Field(description="Reasons to doubt the result, from submission to the end; they change no state")
     artifacts: list[Artifact]
     metadata: dict[str, str]
     priority: int
     max_duration: float | None
-    exports: list[str] = Field(description="What the mask is turned into; figures in the artifact exports.json")
+    exports: list[str] = Field(description="Exports of the mask; measurements in the artifact exports.json")
     kind: JobKind = Field(description="Whether it prunes, or exports or evaluates the mask of another job")
     export_of: str | None = Field(description="The job whose mask this one exports; null for other kinds")
     evaluation_of: str | None = Field(description="The job whose mask this one evaluates; null for other kinds")
-    evaluation: EvaluatedRows | None = Field(description="What the mask is evaluated on; null for other kinds")
+    evaluation: EvaluatedRows | None = Field(description="Rows that the mask is evaluated on; null for other kinds")
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
     pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
     paused_until: datetime | None = Field(description="A paused job is cancelled then, unless it is resumed before")
-    owner: str = Field(description="Who submitted it; `local` without API keys")
-    retried_from: str | None = Field(description="The job that failed or was cancelled and that this one does again")
-    sweep_id: str | None = Field(description="The sweep that it is one combination of")
-    webhook: Webhook | None = Field(description="Who is told of this job alone")
+    owner: str = Field(description="Owner of the job; `local` without API keys")
+    retried_from: str | None = Field(description="The failed or cancelled job that this one retries")
+    sweep_id: str | None = Field(description="The sweep of which it is one combination")
+    webhook: Webhook | None = Field(description="Webhook for this job alone")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -124,7 +122,7 @@ class Job(BaseModel):
         paused_days: float,
         root_path: str,
     ) -> Self:
-        """From an entity, or from the parts of a ``service.jobs.views.JobView``; ``paused_days`` is the setting."""
+        """The job from an entity, or from the parts of a ``service.jobs.views.JobView``; ``paused_days`` is the setting."""
         paused_until = row.updated_at + timedelta(days=paused_days) if row.status == Status.PAUSED else None
         return cls(
             id=row.id,

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 _TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 1}
 Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _TEXTS]})]
-"""Checked once the task is known, which says whether texts, pairs or words are needed."""
+"""Validated once the task is known, which determines whether texts, pairs or words are needed."""
 
 
 class PredictionRequest(BaseModel):
-    """What to predict on."""
+    """Texts to predict on."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"texts": ["a film to remember"]}]})
 
@@ -23,7 +23,7 @@ class PredictionRequest(BaseModel):
 
 
 class Entity(BaseModel):
-    """An entity that tags say."""
+    """An entity given by tags."""
 
     type: str
     start: int = Field(description="Position of its first word, from 0")
@@ -32,7 +32,7 @@ class Entity(BaseModel):
 
 
 class Prediction(BaseModel):
-    """What the masked model says of one text or pair."""
+    """Prediction of the masked model for one text or pair."""
 
     value: int | float | str | list[int] | list[str] = Field(
         description="Class id; for a regression the number, for a question the answer (empty where there is none), for a "
@@ -40,14 +40,14 @@ class Prediction(BaseModel):
     )
     label: str | None = Field(description="Name of the class; null where there are no classes")
     probabilities: dict[str, float] | None = Field(
-        description="Of each class by name, for a multilabel task of each label by itself; where there are more than 100, of "
-        "the 100 most probable ones. Not calibrated"
+        description="Probability of each class by name, for a multilabel task of each label separately; where there are more than "
+        "100, of the 100 most probable ones. Not calibrated"
     )
     labels: list[str] | None = Field(
         None, description="Names of a multilabel task's labels whose probability is at least the mask's threshold; else null"
     )
-    words: list[str] | None = Field(None, description="Of token-classification: the words, in order; else null")
-    entities: list[Entity] | None = Field(None, description="Of token-classification: the entities, in order; else null")
+    words: list[str] | None = Field(None, description="token-classification: the words, in order; else null")
+    entities: list[Entity] | None = Field(None, description="token-classification: the entities, in order; else null")
 
 
 class PredictionList(BaseModel):

@@ -43,7 +43,9 @@ class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter the
         },
     )
 
-    base: dict[str, Any] = Field(description="What all jobs share: the body of POST /v1/jobs without method, sparsity and seed")
+    base: dict[str, Any] = Field(
+        description="Shared fields of all jobs: the body of POST /v1/jobs without method, sparsity and seed"
+    )
     methods: Annotated[list[Method], Field(min_length=1), AfterValidator(_distinct)] = ["smp-s"]
     sparsities: Annotated[
         list[Annotated[float, Field(strict=True, ge=0, lt=1)]], Field(min_length=1, max_length=1000), AfterValidator(_distinct)
@@ -61,7 +63,7 @@ class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter the
             if name in self.base:
                 raise PydanticCustomError(
                     "sweep_axis",
-                    "leave {name} out of base and give {axis}, a list, beside it",
+                    "leave {name} out of base and give {axis}, a list, next to it",
                     {"param": f"base.{name}", "name": name, "axis": axis},
                 )
         return self
@@ -72,15 +74,15 @@ class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter the
 
 
 class SweepRow(BaseModel):
-    """One combination, and what its newest job came to."""
+    """One combination, and the result of its newest job."""
 
     method: str
-    sparsity: float = Field(description="As it was asked for")
+    sparsity: float = Field(description="Requested sparsity")
     seed: int
     job_id: str | None = Field(description="null: the job was deleted")
     status: Status | None
-    metric: float | None = Field(description="Of the final mask; null before the job has succeeded")
-    remaining: float | None = Field(description="Share of the masked weights that is kept, as it was reached")
+    metric: float | None = Field(description="Metric of the final mask; null before the job has succeeded")
+    remaining: float | None = Field(description="Share of the masked weights that is kept, as reached")
     mask_bytes: int | None
     compact_mask_bytes: int | None
     seconds: float | None = Field(description="Length of the run that made the mask")
@@ -91,7 +93,7 @@ class SweepMean(BaseModel):
 
     method: str
     sparsity: float
-    runs: int = Field(description="How many have")
+    runs: int = Field(description="Number of these seeds")
     metric: float | None
     lowest: float | None = Field(description="Metric of the worst seed")
     highest: float | None = Field(description="Metric of the best seed")
@@ -100,12 +102,12 @@ class SweepMean(BaseModel):
 
 
 class SweepResults(BaseModel):
-    """The results by now."""
+    """Results so far."""
 
     metric: str | None = Field(description="Name of the metric; null before a job has succeeded")
-    dense: float | None = Field(description="The same metric of the dense model, zero-shot")
-    fine_tuned: float | None = Field(description="The same metric of the dense model, fine-tuned, where the jobs have a baseline")
-    baseline: float | None = Field(description="Of the dense model as it was submitted with the sweep")
+    dense: float | None = Field(description="Metric of the dense model, zero-shot")
+    fine_tuned: float | None = Field(description="Metric of the dense model, fine-tuned, where the jobs have a baseline")
+    baseline: float | None = Field(description="Metric of the dense model as submitted with the sweep")
     rows: list[SweepRow]
     means: list[SweepMean]
 
@@ -118,10 +120,10 @@ class SweepSummary(BaseModel):
     """A sweep in a list."""
 
     id: str = Field(examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"])
-    status: Literal["active", "ended"] = Field(description="ended: so have all its jobs")
+    status: Literal["active", "ended"] = Field(description="ended: all its jobs have ended")
     progress: float = Field(description="Share of the work that is done, 0 to 1")
     jobs: dict[Status, int] = Field(description="How many combinations are in each state, by their newest job")
-    base: dict[str, Any] = Field(description="What all jobs share, as it was given")
+    base: dict[str, Any] = Field(description="Shared fields of all jobs, as given")
     methods: list[str]
     sparsities: list[float]
     seeds: list[int]
@@ -141,7 +143,7 @@ class Sweep(SweepSummary):
 
     @classmethod
     def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
-        """As :meth:`SweepSummary.from_row`, with the results."""
+        """Like :meth:`SweepSummary.from_row`, with the results."""
         table = build_table(Grid.from_row(row), jobs)
         return cls(**_summary(row, jobs), results=SweepResults.from_table(table, row.baseline))
 

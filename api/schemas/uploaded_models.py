@@ -20,9 +20,9 @@ class ModelFile(BaseModel):
 class UploadedModel(BaseModel):
     """An uploaded model. It never changes."""
 
-    id: str = Field(examples=["mdl_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"], description="What a job gives as `model`")
-    name: str | None = Field(description="What you call it")
-    model_type: str = Field(description="As its configuration names it")
+    id: str = Field(examples=["mdl_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"], description="Value for a job's `model`")
+    name: str | None = Field(description="Name of your choice")
+    model_type: str = Field(description="Model type of its configuration")
     masked_weights: int | None = Field(description="Weights that a mask applies to")
     size: int = Field(description="Bytes of all files together")
     sha256: str = Field(description="Hexadecimal digest of the names and digests of its files")
@@ -31,7 +31,7 @@ class UploadedModel(BaseModel):
 
     @classmethod
     def from_row(cls, row: models.UploadedModel, files: Sequence[models.ModelFile]) -> Self:
-        """With its files, by name."""
+        """The model with its files, by name."""
         return cls(
             id=row.id,
             name=row.name,

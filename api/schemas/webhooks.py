@@ -17,7 +17,7 @@ from service.webhooks.outbox import TEST
 from service.webhooks.subscriptions import SECRET_PREFIX
 
 _MIN_BYTES, _MAX_BYTES = 24, 64
-"""Of a secret, by Standard Webhooks."""
+"""Bytes of a secret, by Standard Webhooks."""
 
 
 def _secret(text: str) -> str:
@@ -43,31 +43,31 @@ Secret = Annotated[str, StringConstraints(max_length=120), AfterValidator(_secre
 
 
 class WebhookRequest(BaseModel):
-    """Where to be told, and of what."""
+    """URL and events of a webhook."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"url": "https://example.com/espalier", "events": ["job.succeeded", "job.failed"]}]},
     )
 
-    url: Url = Field(description="https, and no private address; checked now and at every call")
+    url: Url = Field(description="https URL of a public address; checked now and at every call")
     events: Annotated[list[EventType], Field(min_length=1, max_length=20), AfterValidator(_distinct)] = Field(
         default_factory=lambda: [*FINAL_EVENTS], description="Default: the ends of jobs"
     )
     secret: Secret | None = Field(
         None,
         repr=False,
-        description="What messages are signed with; default a new one, which is shown once, in the answer",
+        description="Secret that signs the messages; default a new one, which is shown once, in the response",
         json_schema_extra={"writeOnly": True},
     )
 
 
 class JobWebhookRequest(WebhookRequest):
-    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than once."""
+    """URL and events of a webhook for one job. The secret is yours and never shown, because a response may be repeated."""
 
     secret: Secret = Field(
         repr=False,
-        description="What messages are signed with: `whsec_` and 24 to 64 random bytes in base64",
+        description="Secret that signs the messages: `whsec_` and 24 to 64 random bytes in base64",
         json_schema_extra={"writeOnly": True},
     )
 
@@ -78,12 +78,12 @@ class Webhook(BaseModel):
     id: str = Field(examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"])
     url: str
     events: list[EventType]
-    job_id: str | None = Field(description="The only job it is told of; null: every one of its owner")
+    job_id: str | None = Field(description="The only job whose events it gets; null: all jobs of its owner")
     enabled: bool
     disabled_reason: Literal["requested", "gone"] | None = Field(
-        description="gone: the receiver answered 410. What is due waits until it is enabled"
+        description="gone: the receiver answered 410. Due messages wait until it is enabled"
     )
-    secret: str | None = Field(None, description="`whsec_…`: shown once, in the answer that made it, unless you gave it yourself")
+    secret: str | None = Field(None, description="`whsec_…`: shown once, in the response that created it, unless you provided it")
     created_at: datetime
 
     @classmethod
@@ -101,7 +101,7 @@ class Webhook(BaseModel):
 
 
 class Delivery(BaseModel):
-    """A message, and how far it got."""
+    """A message and its delivery state."""
 
     id: str = Field(description="The `webhook-id` of every attempt", examples=["msg_01jd3xk5m8v6q2zr9w4t7y1n0b"])
     type: EventType | Literal["webhook.test"]
@@ -110,7 +110,7 @@ class Delivery(BaseModel):
     attempts: int = Field(description="Attempts begun")
     next_attempt_at: datetime | None
     last_attempt_at: datetime | None
-    last_status: int | None = Field(description="HTTP status of the last answer; null: there was none")
+    last_status: int | None = Field(description="HTTP status of the last response; null: there was none")
     last_error: str | None
     delivered_at: datetime | None
     created_at: datetime

@@ -1,4 +1,4 @@
-"""The API process of ``espalier serve`` and ``espalier api``: ``python -m espalier.cli.api_process DESCRIPTOR``.
+"""API process of ``espalier serve`` and ``espalier api``: ``python -m espalier.cli.api_process DESCRIPTOR``.
 
 uvicorn on a listening socket that it inherits: ``serve`` holds the port while the API restarts, and callers wait instead of
 being refused. (uvicorn's own ``--fd`` takes every socket for a Unix one.)
@@ -12,7 +12,7 @@ import uvicorn
 from espalier.cli.http_protocol import VersionedHttpProtocol
 
 _LEAVE_SECONDS = 10
-"""How long open requests may take once the process was asked to leave."""
+"""Seconds that open requests may take after SIGTERM."""
 
 
 def main() -> None:

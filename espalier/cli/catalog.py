@@ -1,4 +1,4 @@
-"""``espalier tasks`` and ``methods``: what a job on a service can name, but for models and data."""
+"""``espalier tasks`` and ``methods``: tasks and methods that a job on a service can name."""
 
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def _tasks_table(found: "list[Task]") -> "Table":
 def _methods_table(found: "list[Method]") -> "Table":
     from rich.table import Column, Table
 
-    table = Table(Column("method", no_wrap=True), "trains", "sparsity", "2:4", "learning rate", "λ", "what it does", box=None)
+    table = Table(Column("method", no_wrap=True), "trains", "sparsity", "2:4", "learning rate", "λ", "description", box=None)
     for method in found:
         name = f"{method.name} (default)" if method.default else method.name
         rates = (f"{method.learning_rate:g}", f"{method.regularization:g}")

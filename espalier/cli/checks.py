@@ -32,7 +32,7 @@ class Finding:
 
 
 def versions() -> Finding:
-    """Versions of Python and of the packages that decide what this machine can do."""
+    """Versions of Python and of the packages whose presence enables features."""
     found = [f"Python {platform.python_version()}"]
     for package in _PACKAGES:
         try:
@@ -43,7 +43,7 @@ def versions() -> Finding:
 
 
 def variables() -> Finding:
-    """Names of the settings that the environment gives, values may be secret; which of them have no effect."""
+    """Names of the settings in the environment (values may be secret), and which of them have no effect."""
     from service.environment import unknown_variables
 
     names = sorted(name for name in os.environ if name.startswith("ESPALIER_"))
@@ -58,12 +58,12 @@ def methods() -> Finding:
 
     if BROKEN:
         faults = "; ".join(f"{name}: {reason}" for name, reason in BROKEN.items())
-        return Finding("methods", "note", faults, "mend or remove the package; all other methods can be used")
-    return Finding("methods", "ok", ", ".join(PLUGINS) or "no plug-ins, only Espalier's own")
+        return Finding("methods", "note", faults, "fix or remove the package; all other methods can be used")
+    return Finding("methods", "ok", ", ".join(PLUGINS) or "no plug-ins, only the built-in methods")
 
 
 def api(url: str, key: str | None) -> Finding:
-    """Whether the service answers, is ready, and lets this key in."""
+    """Whether the service answers, is ready, and accepts this key."""
     from espalier.client._sync.client import Client
     from espalier.errors import ApiError, ConfigurationError, NotEspalierError, UnreachableError
 
@@ -76,22 +76,22 @@ def api(url: str, key: str | None) -> Finding:
         try:
             client.page(limit=1)
         except NotEspalierError as error:
-            return Finding("API", "broken", str(error), "give the service's own address by --url")
+            return Finding("API", "broken", str(error), "give the service's own address with --url")
         except UnreachableError as away:
             return Finding("API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url")
         except ApiError as error:
-            remedy = "give --api-key, or ESPALIER_API_KEY" if error.status in (401, 403) else "look at the API's log"
+            remedy = "give --api-key, or ESPALIER_API_KEY" if error.status in (401, 403) else "read the API's log"
             return Finding("API", "broken", f"{place}: {error.detail} ({error.code})", remedy)
         try:
             checks = client.ready()
         except ApiError as error:
             return Finding("API", "broken", f"{place}: {error.detail} ({error.code})", "start one with: espalier worker")
-    broker = "" if checks.get("broker") == "ok" else ", its broker is away: jobs start some seconds later"
+    broker = "" if checks.get("broker") == "ok" else ", its broker is unreachable: jobs start some seconds later"
     return Finding("API", "note" if broker else "ok", f"{place} is ready, workers: {checks.get('workers')}{broker}")
 
 
 def database(settings: "Settings") -> Finding:
-    """Whether it answers and has this version's tables."""
+    """Whether the database answers and has this version's tables."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -100,26 +100,26 @@ def database(settings: "Settings") -> Finding:
     from service.urls import missing_database_file
 
     place = make_url(settings.database_url).render_as_string(hide_password=True)
-    if missing_database_file(settings.database_url) is not None:  # opening it would create it
-        return Finding("database", "broken", f"{place}: there is no such file", "run: espalier serve, or espalier db upgrade")
+    if missing_database_file(settings.database_url) is not None:  # connecting would create it
+        return Finding("database", "broken", f"{place}: no such file", "run: espalier serve, or espalier db upgrade")
     opened = Database(settings.database_url)
     try:
         current = is_current(opened)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
         remedy = "start it, or correct ESPALIER_DATABASE_URL"
-        if "startup parameter" in reason:  # PgBouncer's words for options that it does not pass on
+        if "startup parameter" in reason:  # PgBouncer's message for options that it does not pass on
             remedy = "it is a pooler: write pooler=transaction among the parameters of ESPALIER_DATABASE_URL"
         return Finding("database", "broken", f"{place}: {reason}", remedy)
     finally:
         opened.dispose()
     if not current:
-        return Finding("database", "broken", f"{place} has not this version's tables", "run: espalier db upgrade")
+        return Finding("database", "broken", f"{place} does not have this version's tables", "run: espalier db upgrade")
     return Finding("database", "ok", place)
 
 
 def broker(settings: "Settings") -> Finding:
-    """Whether wake-up messages can be sent, and to whom; without a broker jobs start all the same, only later."""
+    """Whether wake-up messages can be sent, and the broker's address; without a broker jobs still start, only later."""
     if settings.broker_url.startswith("filesystem"):
         usable = os.access(settings.data_dir, os.W_OK)
         detail = f"files in {settings.data_dir}"
@@ -153,7 +153,7 @@ def storage(settings: "Settings") -> Finding:
 
 
 def hub(enabled: bool) -> Finding:
-    """Whether models can be fetched; local ones work without."""
+    """Whether models can be downloaded; local ones do not need it."""
     import httpx
 
     place = os.environ.get("HF_ENDPOINT", "https://huggingface.co")

@@ -1,4 +1,4 @@
-"""API keys that ``espalier login`` has left, one for each service, in a file that only its user can read.
+"""API keys stored by ``espalier login``, one per service, in a file that only its user can read.
 
 Called wherever a command needs the key of a service and none is given. The file is ``espalier/keys.json`` in the user's folder
 for configuration. No message repeats a key.
@@ -53,13 +53,13 @@ def forget_key(url: str) -> bool:
 
 
 def key_file() -> Path:
-    """Where keys are stored."""
+    """File of the stored keys."""
     folder = os.environ.get("XDG_CONFIG_HOME")
     return (Path(folder) if folder else Path.home() / ".config") / "espalier" / "keys.json"
 
 
 def _read(file: Path) -> dict[str, str]:
-    remedy = "remove it, and make it anew with: espalier login"
+    remedy = "delete it, and create it again with: espalier login"
     try:
         if file.stat().st_mode & _PRIVATE:
             raise EspalierError(f"other users may read the API keys in {file}; run: chmod 600 {file}")
@@ -69,7 +69,7 @@ def _read(file: Path) -> dict[str, str]:
     except ValueError:  # the error quotes the file
         raise EspalierError(f"the API keys in {file} cannot be read: it is not JSON; {remedy}") from None
     if not isinstance(held, dict) or not all(isinstance(key, str) for key in held.values()):
-        raise EspalierError(f"{file} holds something else than API keys; {remedy}")
+        raise EspalierError(f"{file} does not hold API keys; {remedy}")
     return held
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import typer
 
 _MAX_BYTES = 1024**3
-"""Of the unpacked file; what the service takes is less by default, and it says how much."""
+"""Limit of the unpacked bytes; that of the service is lower by default, and its error names it."""
 Row = dict[str, Any]
 
 

@@ -24,8 +24,8 @@ app = typer.Typer(help="Upload data sets for custom tasks, list and delete them.
 def upload(
     context: ServiceContext,
     train: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".jsonl, .csv (also .gz) or .parquet.")],
-    validation: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The same, of the validation rows.")],
-    name: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    validation: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The same for the validation rows.")],
+    name: Annotated[str | None, typer.Option(help="Name of your choice.")] = None,
 ) -> None:
     """Upload a data set and print its id, which a custom task names. The same rows again are the same data set.
 

@@ -18,7 +18,7 @@ _SHOWN = 20
 
 @app.command()
 def upgrade(data_dir: DataDir = None) -> None:
-    """Bring the database to the schema of this version. espalier serve does so by itself.
+    """Bring the database to the schema of this version. espalier serve does so at its start.
 
     Settings come from ESPALIER_… variables. Example: espalier db upgrade
     """

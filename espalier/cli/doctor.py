@@ -24,10 +24,10 @@ _MARKS = {"ok": "ok", "note": "note", "broken": "BROKEN"}
 @with_service
 def doctor(
     context: ServiceContext,
-    local: Annotated[bool, typer.Option("--local", help="Leave the API out, e.g. before it is started.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Skip the API, e.g. before it is started.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Look at everything a job needs: API, database, broker, storage, hub, devices, versions. Never prints secrets.
+    """Check everything that a job needs: API, database, broker, storage, hub, devices, versions. Never prints secrets.
 
     Exits with 1 when something that is needed is broken. Example: espalier doctor --url https://espalier.example
     """
@@ -65,7 +65,7 @@ def _print(findings: "list[Finding]") -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(Column("part", no_wrap=True), Column("state", no_wrap=True), "what was found", box=None)
+    table = Table(Column("part", no_wrap=True), Column("state", no_wrap=True), "finding", box=None)
     for finding in findings:
         style = {"broken": "bold red", "note": "yellow"}.get(finding.state, "green")
         detail = finding.detail if finding.remedy is None else f"{finding.detail}\n→ {finding.remedy}"

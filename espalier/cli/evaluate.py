@@ -35,7 +35,7 @@ def evaluate(
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Use only the first rows.")] = None,
     dense: Annotated[bool, typer.Option("--dense", help="Evaluate the dense model as well, zero-shot.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the id of the job that does it, and do not wait.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the id of the evaluation job, and do not wait.")] = False,
 ) -> None:
     """Evaluate the mask of a finished job, without a new training, and print the metrics.
 

@@ -1,4 +1,4 @@
-"""``espalier export`` and ``espalier exports``: other forms of a mask, each measured, made here or by the service."""
+"""``espalier export`` and ``espalier exports``: exports of a mask, each measured, made on this machine or by the service."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def export(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Turn a mask and its base model into smaller or faster forms, and measure whether they are. Needs the train extra.
+    """Export a mask and its base model in smaller or faster formats, and measure both. Needs the train extra.
 
     Example: espalier export mask.safetensors --to compact --to onnx-int8 -o exports
     """
@@ -46,7 +46,7 @@ def export(
 
     unknown = [name for name in to if name not in FORMATS]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(FORMATS)}", param_hint="--to")
     for name in to:
         require_output(output / name)
     from pruning.cli.environment import silence_libraries
@@ -75,7 +75,8 @@ def exports(
     to: Annotated[
         list[str] | None,
         typer.Option(
-            "--to", help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated. Default: list what there is."
+            "--to",
+            help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated. Default: list the existing exports.",
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait for them.")] = False,

@@ -20,7 +20,8 @@ def set_token(
         str | None, typer.Argument(metavar="@FILE", help="File that holds it; default: standard input, or asked for on a terminal.")
     ] = None,
 ) -> None:
-    """Store a token, encrypted; it is never shown again. A token itself is no argument: others see a command's arguments.
+    """Store a token, encrypted; it is never shown again. The token itself is not an argument, because other users can see the
+    arguments of a command.
 
     Example: espalier hub-token set @token.txt
     """
@@ -48,13 +49,13 @@ def show(context: ServiceContext) -> None:
     with context.client() as client:
         state = client.hub_token()
     since = f" since {state.set_at:%Y-%m-%d %H:%M} UTC" if state.set_at is not None else ""
-    context.print_resource(state, f"stored{since}" if state.set else "none is stored")
+    context.print_resource(state, f"stored{since}" if state.set else "no token is stored")
 
 
 @app.command()
 @with_service
 def delete(context: ServiceContext) -> None:
-    """Delete the token; a run that has begun keeps its copy until it ends.
+    """Delete the token; a running job keeps its copy until it ends.
 
     Example: espalier hub-token delete
     """

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 LAST = "last"
 _NEWEST = 1000
-"""Resources among which a beginning is looked for; older ones are named by their whole id."""
+"""Number of newest resources in which a beginning is looked up; older ones need their whole id."""
 _PAGE = 100
 _OFFERED = 50
-"""Ids that the shell is given."""
+"""Most ids offered to the shell."""
 _NAMED = 3
-"""Ids of a beginning that several have, in the message."""
+"""Most ids in the message about an ambiguous beginning."""
 
 
 @dataclass(frozen=True)
 class IdKind:
-    """What an argument is an id of."""
+    """Kind of resource that an argument identifies."""
 
     name: str
     prefix: str
@@ -38,7 +38,7 @@ class IdKind:
     newest: "Callable[[Client, int], Iterable[Any]]"
     """The resources of this kind, newest first, asked for in pages of so many."""
     word: Callable[[Any], str]
-    """What tells a person which one it is."""
+    """Description by which a person recognises the resource."""
 
     def is_whole(self, text: str) -> bool:
         """Whether ``text`` is an id and not a part of one, or nothing at all, which the service refuses."""
@@ -71,7 +71,7 @@ WEBHOOK = IdKind("webhook", "whk_", f"whk_{_ULID}", lambda client, _: client.web
 def resolve(client: "Client", kind: IdKind, text: str) -> str:
     """The whole id that ``text`` stands for: itself, ``last``, or a beginning that one of the newest has.
 
-    What nothing begins with is returned as it is, for the service to refuse. Raises typer.BadParameter for a beginning that
+    Text that no id begins with is returned unchanged, for the service to refuse. Raises typer.BadParameter for a beginning that
     several have, and for ``last`` where there is none.
     """
     if kind.is_whole(text) or (kind is JOB and MASK.is_whole(text)):  # --from takes both; elsewhere the service refuses a mask
@@ -79,7 +79,7 @@ def resolve(client: "Client", kind: IdKind, text: str) -> str:
     if text == LAST:
         newest = next(iter(kind.newest(client, 1)), None)
         if newest is None:
-            raise typer.BadParameter(f"there is no {kind.name} yet, so none is the last")
+            raise typer.BadParameter(f"there is no {kind.name} yet")
         return str(newest.id)
     start = text if text.startswith(kind.prefix) else f"{kind.prefix}{text}"
     known = [each.id for each in islice(kind.newest(client, _PAGE), 3 * _NEWEST)]
@@ -100,7 +100,7 @@ def _completion(kind: IdKind) -> Callable[[typer.Context, str], list[tuple[str, 
 
 
 def _complete(kind: IdKind, given: dict[str, Any], incomplete: str) -> Iterator[tuple[str, str]]:
-    """Ids that begin so, each with a word on it; none where the service cannot be asked, since a shell shows no errors."""
+    """Ids with this beginning, each with a description; none where the service is unreachable, because a shell shows no errors."""
     from espalier.client._sync.client import Client
     from espalier.client.timeouts import Timeouts
     from espalier.errors import EspalierError

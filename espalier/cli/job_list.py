@@ -1,7 +1,7 @@
 """``espalier jobs``: the newest jobs, one to a line, as wide as the terminal.
 
-Where the terminal is narrow, ids are cut to what tells them apart, then columns are left out by their rank, then the longest
-texts are cut. Output that is piped on has all of it.
+Where the terminal is narrow, ids are cut to the length at which they differ, then columns are left out by their rank, then the
+longest texts are cut. Piped output is complete.
 """
 
 import sys
@@ -26,7 +26,7 @@ _PAGE = 100
 _GAP = 2
 """Blanks between two columns."""
 _PREFIX, _SHORTEST_ID = "job_", 10
-"""What a cut id loses, and how many characters it keeps: the time of its creation in milliseconds."""
+"""Prefix that a cut id loses, and the characters that it keeps: the creation time in milliseconds."""
 _LEAST_WORDS = 15
 """Characters of the last column: ``13 %, 12 s left``."""
 
@@ -69,7 +69,7 @@ def list_jobs(
 
 @dataclass
 class _Column:
-    """A column of the list, and how badly it is needed: 0 is never left out."""
+    """A column of the list, and its rank: 0 is never left out."""
 
     name: str
     rank: int
@@ -126,7 +126,7 @@ def _columns(found: "Sequence[Job]", waits: dict[str, str]) -> list[_Column]:
 
 
 def fit_columns(columns: list[_Column], found: "Sequence[Job]", width: int | None) -> list[_Column]:
-    """The columns that have room in ``width`` characters: empty ones go first, then ids are cut, then the least needed go,
+    """The columns that fit into ``width`` characters: empty ones go first, then ids are cut, then the least needed go,
     and the longest texts of the others are cut."""
     kept = [column for column in columns if column.rank == 0 or any(column.cells)]
     if width is None:

@@ -1,4 +1,4 @@
-"""``espalier show`` and ``espalier open``: one job in the terminal, with what to do about it, and its page in a browser."""
+"""``espalier show`` and ``espalier open``: one job in the terminal, with remedies, and its page in a browser."""
 
 import json
 import os
@@ -28,7 +28,7 @@ _TIMES = (("submitted", "created_at"), ("started", "started_at"), ("ended", "fin
 
 @with_service
 def show(context: ServiceContext, job: JobId) -> None:
-    """Show a job: state, result, times, files, spec; of a failed one the reason, and what to do about it.
+    """Show a job: state, result, times, files, spec; for a failed one the reason and the remedy.
 
     Example: espalier show last
     """
@@ -43,7 +43,7 @@ def show(context: ServiceContext, job: JobId) -> None:
 
 @with_service
 def open_page(context: ServiceContext, job: JobId) -> None:
-    """Open the page of a job in a browser, and print its address; where there is no browser, only that.
+    """Open the page of a job in a browser, and print its address; without a browser, print the address only.
 
     Example: espalier open last
     """
@@ -52,11 +52,11 @@ def open_page(context: ServiceContext, job: JobId) -> None:
     opened = has_browser() and webbrowser.open(page)
     context.print_line(page, {"url": page, "opened": opened})
     if not opened and not context.as_json:
-        notify("there is no browser here; open the address where there is one")
+        notify("no browser on this machine; open the address in a browser")
 
 
 def has_browser() -> bool:
-    """Whether a browser can show a window: one that fills the terminal instead would be a surprise."""
+    """Whether a graphical browser is available, as opposed to one that takes over the terminal."""
     if os.environ.get("BROWSER") or sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
@@ -94,7 +94,7 @@ def _title(job: "Job") -> "Text":
 
 
 def rows(context: ServiceContext, job: "Job", waits: str = "") -> Iterator[tuple[str, str]]:
-    """Name and text of each line; a name is empty where the line goes on with the one before."""
+    """Name and text of each line; a name is empty where the line continues the one before."""
     yield from _named("job", _what(job))
     yield from _named("now", job_text.doing(job, waits) if job.status in ("queued", "running", "paused") else "")
     yield from _named("steps", job_text.steps(job))
@@ -138,7 +138,7 @@ def _trouble(job: "Job") -> Iterator[tuple[str, str]]:
 
 
 def remedy(job: "Job") -> str:
-    """What to do about the error of a job, by the service's own word, else by the kind of the error."""
+    """Remedy for the error of a job: the service's own, else one by the kind of the error."""
     if job.error is None:
         return ""
     told = job_text.field(job, "error").remedy

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from espalier.client.models import Job
 
 _WORDS = ("label_words", "task.label_words", "task.labels")
-"""Fields that a refusal names where class names do not serve as words of the model."""
+"""Fields named in a refusal of class names that cannot be label words of the model."""
 Text = Annotated[
-    list[str] | None,
-    typer.Option("--text", help="Of a file of rows: the column with the text; twice for pairs. Default: the only one."),
+    list[str] | None, typer.Option("--text", help="File of rows: the column with the text; twice for pairs. Default: the only one.")
 ]
-Label = Annotated[str | None, typer.Option("--label", help="Of a file of rows: the column to predict. Default: label.")]
+Label = Annotated[str | None, typer.Option("--label", help="File of rows: the column to predict. Default: label.")]
 
 
 def rows_of(task: str | None, text: list[str] | None, label: str | None, *, dry_run: bool) -> RowsFile | None:
@@ -39,7 +38,7 @@ def rows_of(task: str | None, text: list[str] | None, label: str | None, *, dry_
 def submit_job(client: "Client", spec: dict[str, Any], rows: RowsFile | None) -> "Job":
     """Submit the job, after the upload of its rows where there are some.
 
-    Where the names of their classes do not serve as words of the model, a classifier is trained in place of the words, unless
+    Where the names of their classes cannot be label words of the model, a classifier head is trained instead, unless
     ``head`` or ``label_word_pieces`` is given; a line says so.
     """
     if rows is None:
@@ -50,5 +49,5 @@ def submit_job(client: "Client", spec: dict[str, Any], rows: RowsFile | None) ->
     except ApiError as refusal:
         if {"head", "label_word_pieces"} & spec.keys() or not (refusal.param or "").startswith(_WORDS):
             raise
-        notify(f"{refusal.detail}; so a classifier head is trained (--set head=label-words insists on words)")
+        notify(f"{refusal.detail}; so a classifier head is trained (--set head=label-words forces label words)")
         return client.submit(**spec, head="classifier")

@@ -1,4 +1,4 @@
-"""Words and numbers of a job in a terminal: mark of the state, model, task, metric before → after, age, duration, what it does.
+"""Text of a job in a terminal: mark of the state, model, task, metric before → after, age, duration, what it does.
 
 Called by the commands that list, show and follow jobs.
 """
@@ -25,9 +25,9 @@ MARKS = {
 }
 """State → its mark, the mark where the output has ASCII only, and its colour, one that light and dark terminals can show."""
 _USUAL = "training"
-"""The phase that the share of steps says already."""
+"""The phase in which the share of steps is shown in place of its name."""
 _MINUTES_FROM, _HOURS_FROM = 100, 100 * 60
-"""Seconds from which a time to go is told in minutes, and in hours."""
+"""Seconds from which a remaining time is shown in minutes, and in hours."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -47,7 +47,7 @@ def colour(status: str) -> str:
 
 
 def requested(job: "Job") -> str | None:
-    """What a running job has been asked to do and has not done yet."""
+    """Open request (cancel or pause) of a running job."""
     if job.status != "running":
         return None
     if field(job, "cancel_requested_at") is not None:
@@ -61,7 +61,7 @@ def field(job: "Job", name: str) -> Any:
 
 
 def metric(job: "Job") -> str:
-    """``0.912 → 0.904``: of the dense model and of the pruned one; the latest alone while the job runs."""
+    """``0.912 → 0.904``: metric of the dense model and of the pruned one; the latest alone while the job runs."""
     found = job_words.main_metric(job)
     numbers = [f"{value:.3f}" for value in (found.before, found.after) if value is not None] if found else []
     return f" {symbol('→', '->')} ".join(numbers)
@@ -84,7 +84,7 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def ran_for(job: "Job", now: datetime | None = None) -> str:
-    """From the first start to the end or to now: ``1:05``, ``2:01:05``."""
+    """Duration from the first start to the end or to now: ``1:05``, ``2:01:05``."""
     if job.started_at is None:
         return ""
     end = job.finished_at or now or datetime.now(UTC)
@@ -114,7 +114,7 @@ def _left(job: "Job") -> str:
 
 
 def doing(job: "Job", waits: str = "") -> str:
-    """What there is to say of the state: progress of a run, what a queued job waits for, why one failed, how many warnings."""
+    """Details of the state: progress of a run, what a queued job waits for, why one failed, how many warnings."""
     words = [waits] if job.status == "queued" else []
     if job.status == "running":
         phase = requested(job) or job.phase or "starting"

@@ -1,4 +1,4 @@
-"""``espalier cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``, ``logs``: jobs that exist already."""
+"""``espalier cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``, ``logs``: control of existing jobs."""
 
 import json
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{40,128}")
 _PATIENCE_SECONDS = 300.0
-"""How long a service may be away while its log is followed."""
+"""Seconds that a service may be unreachable while its log is followed."""
 
 
 @with_service
@@ -44,7 +44,7 @@ def pause(context: ServiceContext, job: JobId) -> None:
 
 @with_service
 def resume(context: ServiceContext, job: JobId) -> None:
-    """Queue a paused job again; it goes on from its checkpoint.
+    """Queue a paused job again; it continues from its checkpoint.
 
     Example: espalier resume job_01jd3
     """
@@ -66,7 +66,7 @@ def retry(context: ServiceContext, job: JobId) -> None:
 
 @with_service
 def delete(context: ServiceContext, job: JobId) -> None:
-    """Delete a job that has ended, with everything it made.
+    """Delete a job that has ended, with all its files.
 
     Example: espalier delete job_01jd3
     """
@@ -80,9 +80,11 @@ def download(
     context: ServiceContext,
     job: JobId,
     name: Annotated[str, typer.Argument(help="Which artifact.")] = "mask.safetensors",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder; default: its name, here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File or folder; default: its name in the current folder.")
+    ] = None,
 ) -> None:
-    """Download what a job has made; goes on where an interrupted download stopped.
+    """Download a file of a job; an interrupted download is resumed.
 
     Example: espalier download job_01jd3 mask.safetensors -o sst2.safetensors
     """
@@ -97,7 +99,7 @@ def download(
 def logs(
     context: ServiceContext,
     job: JobId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the log until the job has ended.")] = False,
 ) -> None:
     """Print a job's log; with --json an event per line. Following survives a restart of the service.
 

@@ -12,29 +12,32 @@ from espalier.cli.service_access import DataDir, opened, settings_of_service
 if TYPE_CHECKING:
     from service.db.models import ApiKey
 
-app = typer.Typer(help="Make and revoke the API keys of a service on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Create and revoke the API keys of a service on this machine.", no_args_is_help=True)
 _SCOPES = ("jobs:read", "jobs:write", "admin")
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is for, or who holds it.")],
+    name: Annotated[str, typer.Argument(help="Purpose of the key, or its holder.")],
     owner: Annotated[
-        str, typer.Option(help="Whose jobs it makes and sees; keys of one owner share them. Default: the embedded user's.")
+        str,
+        typer.Option(
+            help="Owner of the jobs that it creates and sees; keys of one owner share them. Default: the embedded user's."
+        ),
     ] = "local",
     scope: Annotated[
         list[str] | None, typer.Option(help="jobs:read, jobs:write or admin; may be repeated. Default: the first two.")
     ] = None,
-    expires_days: Annotated[float | None, typer.Option(min=0.0, help="Days until it is worthless; default: never.")] = None,
+    expires_days: Annotated[float | None, typer.Option(min=0.0, help="Days until it expires; default: never.")] = None,
     data_dir: DataDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a key and print it, this once: only its digest is stored.
+    """Create a key and print it, only this once: its digest alone is stored.
 
     Example: espalier keys create ci --owner team-a --expires-days 90
     """
     if unknown := sorted(set(scope or ()) - set(_SCOPES)):
-        raise typer.BadParameter(f"{', '.join(unknown)} is none of {', '.join(_SCOPES)}", param_hint="--scope")
+        raise typer.BadParameter(f"{', '.join(unknown)} is not one of {', '.join(_SCOPES)}", param_hint="--scope")
     from service.access import api_keys
 
     wanted = [api_keys.Scope(text) for text in scope or _SCOPES[:2]]
@@ -47,7 +50,7 @@ def create(
     if as_json:
         print(json.dumps({**_as_json(row), "key": key}, indent=2))
         return
-    notify(f"key {row.id} of {row.owner}, good for {row.scopes}; keep it now, it cannot be shown again:")
+    notify(f"key {row.id} of {row.owner}, scopes {row.scopes}; store it now, it cannot be shown again:")
     print(key)
 
 
@@ -79,7 +82,7 @@ def revoke(
     data_dir: DataDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a key useless from now on.
+    """Revoke a key, effective at once.
 
     Example: espalier keys revoke key_01jd3
     """
@@ -95,7 +98,7 @@ def revoke(
     if as_json:
         print(json.dumps(_as_json(row), indent=2))
         return
-    notify(f"key {row.id} ({row.name}) opens nothing any more")
+    notify(f"key {row.id} ({row.name}) is revoked")
 
 
 def _as_json(row: "ApiKey") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``espalier login`` and ``espalier logout``: keep the API key of a service for this user's further commands."""
+"""``espalier login`` and ``espalier logout``: storage of the API key of a service for this user's commands."""
 
 import sys
 
@@ -9,13 +9,13 @@ from espalier.cli.service_context import ServiceContext, with_service
 from espalier.errors import ApiError
 
 _OTHER_SCOPE = 403
-"""Status of a request that the key is good for a service, but not for this."""
+"""Status for a valid key without the scope of the request."""
 
 
 @with_service
 def login(context: ServiceContext) -> None:
-    """Keep an API key for the service at --url, so that no command has to name it. The key is asked for, or read from
-    standard input, and tried before it is stored; the file is readable by you alone.
+    """Store an API key for the service at --url, so that no command has to name it. The key is read from a prompt or
+    from standard input and tried before it is stored; the file is readable by you alone.
 
     Example: espalier login --url https://espalier.example
     """
@@ -28,17 +28,17 @@ def login(context: ServiceContext) -> None:
                 raise
     assert key is not None  # noqa: S101 - for the type checker: it was given or read
     file = store_key(context.url, key)
-    context.print_line(f"the key for {context.url} is in {file}", {"url": context.url, "file": str(file)})
+    context.print_line(f"the key for {context.url} is stored in {file}", {"url": context.url, "file": str(file)})
 
 
 @with_service
 def logout(context: ServiceContext) -> None:
-    """Forget the stored API key of the service at --url. The key itself stays good: espalier keys revoke ends it.
+    """Delete the stored API key of the service at --url. The key itself stays valid: espalier keys revoke ends it.
 
     Example: espalier logout --url https://espalier.example
     """
     was_there = forget_key(context.url)
-    line = f"the key for {context.url} is forgotten" if was_there else f"no key for {context.url} was stored"
+    line = f"the key for {context.url} is deleted" if was_there else f"no key for {context.url} was stored"
     context.print_line(line, {"url": context.url, "forgotten": was_there})
 
 
@@ -47,5 +47,5 @@ def _ask(url: str) -> str:
         return read_secret(None, "standard input")
     import getpass
 
-    notify(f"API key for {url}; espalier keys create makes one where the service runs")
+    notify(f"API key for {url}; create one on the service's machine with: espalier keys create")
     return getpass.getpass("key (not shown): ").strip()

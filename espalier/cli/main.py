@@ -40,13 +40,13 @@ from espalier.extras import explain
 
 EXIT_CODES = {
     0: "done",
-    1: "the job failed or was cancelled, or something else went wrong",
+    1: "the job failed or was cancelled, or another error occurred",
     2: "the request was refused, the command line cannot be understood, or an extra that the command needs is not installed",
     3: "the service cannot be reached, or cannot answer at the moment",
     130: "interrupted",
 }
 _BOOTSTRAP = Path(__file__).parents[2] / "pruning" / "processes" / "bootstrap.py"
-"""Lets the names of our packages lead to this installation, wherever the program is started."""
+"""Makes the names of our packages resolve to this installation, in any working directory."""
 _JOBS, _MASKS, _DATA, _SERVICE = "Jobs", "Masks", "Data", "Service"
 
 

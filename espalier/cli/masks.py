@@ -1,4 +1,5 @@
-"""``espalier convert`` and ``espalier apply``: a downloaded mask in another form, or put on its model, without any service."""
+"""``espalier convert`` and ``espalier apply``: conversion of a downloaded mask to another format, and its application to its model,
+without a service."""
 
 import json
 from pathlib import Path
@@ -16,7 +17,7 @@ def convert(
     like: Annotated[Path | None, typer.Option(help="For a .npy: a mask of the same model, whose metadata to take.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a mask in another form: packed bits, entropy-coded, or as the reference code has it.
+    """Convert a mask to another format: packed bits, entropy-coded, or that of the reference code.
 
     Example: espalier convert mask.safetensors -o mask.espalier
     """
@@ -35,7 +36,7 @@ def convert(
 
 def apply(
     mask: Annotated[Path, typer.Argument(help="mask.safetensors or mask.espalier of a finished job.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; must not exist yet, or be empty.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to create; must be new or empty.")],
     model: BaseModelFolder = None,
     models_dir: ModelsDir = None,
     as_json: AsJson = False,
@@ -57,6 +58,6 @@ def apply(
     if as_json:
         about = {"class": stock.class_name, "pipeline": stock.is_pipeline, "reason": stock.reason}
         print(json.dumps({"folder": str(output), "bytes": size, **about}))
-    notify(f"written: {output} ({size} bytes, dense: zeros take room too), {stock.class_name}")
+    notify(f"written: {output} ({size} bytes, dense: zeros are stored too), {stock.class_name}")
     if stock.reason is not None:
         notify(f"not for pipelines: {stock.reason}; README.md in the folder says how to read its logits")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Listing(TyperGroup):
-    """Takes what is no command of the group for the arguments of ``list``."""
+    """Treats arguments that are not a command of the group as those of ``list``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] != "--help"):
@@ -35,7 +35,7 @@ app = typer.Typer(cls=_Listing, help="List the models that a job can name; uploa
 @app.command("list")
 @with_service
 def list_models(context: ServiceContext) -> None:
-    """List the models that a job can name: those at hand, your uploaded ones, and which of the hub.
+    """List the models that a job can name: local ones, your uploaded ones, and which of the hub.
 
     Example: espalier models list
     """
@@ -59,7 +59,7 @@ def list_models(context: ServiceContext) -> None:
 def push(
     context: ServiceContext,
     folder: Annotated[Path, typer.Argument(exists=True, help="Hugging Face folder with safetensors weights, or a .zip of one.")],
-    name: Annotated[str | None, typer.Option(help="What you call it; default the folder's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of your choice; default the folder's name.")] = None,
 ) -> None:
     """Upload a model and print its id, which a job names as its model. The same files again are the same model.
 
@@ -69,7 +69,7 @@ def push(
 
     others = left_out(folder)
     if others:
-        notify(f"not sent, for no model is read from them: {', '.join(others)}")
+        notify(f"not sent, because they are not files of a model: {', '.join(others)}")
     with context.client() as client, fetching(folder.name) as report:
         made = client.upload_model(folder, name=name or folder.resolve().stem, report=report)
     notify(f"{made.model_type}, {made.size:,} bytes in {len(made.files)} files")

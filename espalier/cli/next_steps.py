@@ -1,4 +1,4 @@
-"""What to do next with a job: the commands to paste, and the addresses of its page and of its report.
+"""Next steps for a job: commands to paste, and the addresses of its page and of its report.
 
 Printed by the commands that submit, follow and show a job, on standard error.
 """
@@ -34,7 +34,7 @@ def addresses(context: "ServiceContext", job: "Job") -> list[str]:
 
 
 def commands(context: "ServiceContext", job: "Job") -> list[str]:
-    """The three commands that most likely come next, by the job's state."""
+    """The three most likely next commands, by the job's state."""
     return [f"espalier {step.format(job=job.id)}{service_options(context)}" for step in _steps(job)]
 
 
@@ -45,18 +45,18 @@ def next_lines(context: "ServiceContext", job: "Job") -> list[str]:
 
 
 def how_to_return(context: "ServiceContext", job: str) -> list[str]:
-    """What a person who leaves a job alone wants to know."""
+    """Lines for a user who stops watching: the job continues, how to watch or stop it, its page."""
     options = service_options(context)
     return [
-        f"{job} goes on without this terminal",
-        f"  come back:  espalier watch {job}{options}",
-        f"  stop it:    espalier cancel {job}{options}",
-        f"  page:       {page_url(context, job)}",
+        f"{job} continues without this terminal",
+        f"  watch:    espalier watch {job}{options}",
+        f"  stop:     espalier cancel {job}{options}",
+        f"  page:     {page_url(context, job)}",
     ]
 
 
 def follow_job(context: "ServiceContext", client: "Client", job: str) -> "Job":
-    """Follow a job to its end; who interrupts that is told how to come back (typer.Exit, 130)."""
+    """Follow a job to its end; an interrupt prints how to resume watching (typer.Exit, 130)."""
     try:
         return follow(client, job)
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def follow_job(context: "ServiceContext", client: "Client", job: str) -> "Job":
 
 
 def service_options(context: "ServiceContext") -> str:
-    """Options that lead a further command to the same service; never a key itself."""
+    """Options with which further commands use the same service; never a key itself."""
     words = []
     if context.url != os.environ.get("ESPALIER_URL", DEFAULT_URL):
         words.append(f" --url {shlex.quote(context.url)}")

@@ -10,7 +10,7 @@ import typer
 from espalier.client.job_fields import METHODS
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the service's response as JSON.")]
 
 Model = Annotated[str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")]
 Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2, or a file of rows; a custom task is given as JSON.")]
@@ -20,7 +20,8 @@ SparsityBy = Annotated[
     typer.Option(
         "--sparsity-by",
         metavar="PATTERN=SHARE",
-        help="Sparsity of the matrices whose path fits, e.g. --sparsity-by '*.attention.*=0.8'; 0 leaves them dense. Repeatable.",
+        help="Sparsity of the matrices whose path matches, e.g. --sparsity-by '*.attention.*=0.8'; 0 leaves them dense. "
+        "Repeatable.",
     ),
 ]
 Method = Annotated[
@@ -34,12 +35,14 @@ Baseline = Annotated[
     bool, typer.Option("--baseline", help="Train the dense model as well, for as many steps; its metric is shown with the mask's.")
 ]
 SpecFile = Annotated[
-    Path | None, typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it.")
+    Path | None, typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options override it.")
 ]
 
-BaseModelFolder = Annotated[Path | None, typer.Option("--model", help="Folder of the base model; default: by the mask's own word.")]
+BaseModelFolder = Annotated[
+    Path | None, typer.Option("--model", help="Folder of the base model; default: by the name in the mask.")
+]
 ModelsDir = Annotated[
-    Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="Folder of local models, looked at before the hub.")
+    Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="Folder of local models, searched before the hub.")
 ]
 
 
@@ -62,12 +65,12 @@ def spec_from(
     for name in ("model", "task"):
         if name not in spec:
             hint = f"; {model} is a file: name the model before it" if model and name == "task" and Path(model).is_file() else ""
-            raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing{hint}")
+            raise typer.BadParameter(f"a job needs at least a model and a task; {name} is missing{hint}")
     return spec
 
 
 def json_file(file: Path, option: str) -> dict[str, Any]:
-    """The JSON object in a file, UTF-8 whatever the locale. Raises typer.BadParameter."""
+    """The JSON object in a file, UTF-8 in every locale. Raises typer.BadParameter."""
     try:
         held = json.loads(text_file(file, option))
     except ValueError as error:
@@ -78,7 +81,7 @@ def json_file(file: Path, option: str) -> dict[str, Any]:
 
 
 def text_file(file: Path, option: str) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark, whatever the locale. Raises typer.BadParameter."""
+    """The text of a file in UTF-8, with or without a byte order mark, in every locale. Raises typer.BadParameter."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except OSError as error:

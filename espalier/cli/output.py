@@ -31,14 +31,14 @@ def fail(message: str, *, code: int) -> NoReturn:
 
 
 def accept_every_character() -> None:
-    """Let output hold characters that the terminal's encoding lacks: they are shown as escapes, and no command fails for one."""
+    """Escape characters that the terminal's encoding lacks, so that no command fails on one."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(text: str) -> None:
-    """JSON on standard output; in plain ASCII where that is not UTF-8, so that the next program reads what was meant."""
+    """JSON on standard output; in plain ASCII where that is not UTF-8, so that every program reads it alike."""
     encoding = (sys.stdout.encoding or "ascii").lower().replace("_", "-")
     if encoding not in ("utf-8", "utf8"):
         text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
@@ -56,7 +56,7 @@ def require_output(folder: Path) -> None:
 
 
 def notify(message: str) -> None:
-    """A line for the person at the terminal; never mixed into a result that is piped on. A terminal gets no word in two parts."""
+    """A line on standard error, apart from piped results; on a terminal it is wrapped between words."""
     if sys.stderr.isatty():
         message = wrap(message, shutil.get_terminal_size().columns)
     print(message, file=sys.stderr)
@@ -89,7 +89,7 @@ def terminal_width() -> int:
 
 
 def format_outcome(job: "Job") -> str:
-    """The end of a job in a line."""
+    """One line on the end of a job."""
     if job.error is not None:
         field = f"{job.error.param}: " if job.error.param else ""
         return f"{job.id} {job.status}: {field}{job.error.message} ({job.error.code})"

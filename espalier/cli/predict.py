@@ -52,9 +52,9 @@ def predict(
         Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="For a mask: folder of local models.")
     ] = None,
 ) -> None:
-    """Print what a pruned model says of texts: one line each, the label and its probability.
+    """Print predictions of a pruned model: one line per text, the label and its probability. With
 
-    With --file each row is written as it is, with what was predicted beside it; the output appears once it is complete.
+    --file each row is written with its prediction added; the output appears once it is complete.
 
     Example: espalier predict job_01jd3 "a film to remember"
 
@@ -64,7 +64,7 @@ def predict(
     if file is not None:
         given = {"TEXTS": texts, "--pair": pairs, "--json": context.as_json}
         if extra := next((name for name, value in given.items() if value), None):
-            raise typer.BadParameter(f"{extra} is for texts; a file has rows, and -o says in which form they are written")
+            raise typer.BadParameter(f"{extra} is for texts; a file has rows, and the name after -o decides their format")
         with open_rows(file, output) as check:
             if is_job:
                 _file_by_service(context, job_or_mask, check, texts_per_request)
@@ -88,7 +88,7 @@ def predict(
 
 
 def _lines_of_stdin() -> list[str]:
-    """What is typed is read by the terminal's encoding; what is piped in is UTF-8 in every locale. Raises typer.BadParameter."""
+    """Lines of standard input: in the terminal's encoding when typed, in UTF-8 when piped. Raises typer.BadParameter."""
     if sys.stdin.isatty():
         return [line.rstrip("\n") for line in sys.stdin]
     try:

@@ -1,6 +1,6 @@
-"""Predictions of a whole file: its rows are checked, predicted on in order, and written with what was predicted.
+"""Predictions of a whole file: its rows are checked, predicted on in order, and written with their predictions. Called
 
-Called by ``espalier predict --file``. The output takes its name when its last row is written; until then nothing is there.
+by ``espalier predict --file``. The output gets its name when its last row is written.
 """
 
 import csv
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 STREAM = "-"
 _JSONL, _SEPARATORS = (".jsonl", ".ndjson"), {".csv": ",", ".tsv": "\t"}
 _ADDED = "prediction"
-"""Column of the output with what was predicted; in CSV the beginning of the names of several."""
+"""Column of the output with the prediction; in CSV the prefix of several columns."""
 Predict = Callable[[Iterable[Row]], "Iterator[PredictedRow]"]
 
 
 @dataclass(frozen=True)
 class PredictionFile:
-    """An input whose rows have been checked, and where their predictions go."""
+    """An input with checked rows, and the output of their predictions."""
 
     file: BinaryIO
     name: str
@@ -41,7 +41,7 @@ class PredictionFile:
     """None: JSON Lines on standard output."""
     rows: int
     columns: tuple[str, ...]
-    """Of all rows, in the order in which they first occur."""
+    """Columns of all rows, in the order in which they first occur."""
 
     def write(self, predict: Predict) -> None:
         """Predict on every row and write it, with a bar on a terminal. Raises what ``predict`` raises, and OSError."""
@@ -69,7 +69,7 @@ class PredictionFile:
 def open_rows(given: str, output: str | None) -> "Iterator[Callable[[TextColumns], PredictionFile]]":
     """A function that checks every row of the file ``given`` for the columns of a task; ``-`` is JSON Lines on standard input.
 
-    Raises typer.BadParameter for files that cannot be read or written, before anything is asked of a service.
+    Raises typer.BadParameter for files that cannot be read or written, before any request to a service.
     """
     target = _checked_output(given, output)
     with ExitStack() as stack:
@@ -166,7 +166,7 @@ class _Writer(Protocol):
 
 
 class _JsonLines:
-    """A JSON object a line: the row, and in ``prediction`` what was predicted."""
+    """A JSON object a line: the row, with its prediction in ``prediction``."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream

@@ -1,7 +1,7 @@
-"""Process manager of ``espalier serve``: starts the API and the worker, restarts what dies, stops both together.
+"""Process manager of ``espalier serve``: starts the API and the worker, restarts them when they end, stops both together.
 
 Called by ``serve``. Each child has a session of its own, so that Ctrl-C in a terminal reaches only ``serve``, which then stops
-them in its own time; and each ends with ``serve``, even when that is killed (:mod:`pruning.processes.parent_watchdog`).
+them in order; and each ends with ``serve``, even when that is killed (:mod:`pruning.processes.parent_watchdog`).
 """
 
 import subprocess
@@ -15,9 +15,9 @@ from pruning.processes.child import ChildProcess, format_exit
 
 _TICK_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before a child that died is started again; the pause doubles each time."""
+"""Seconds before a child that ended is restarted; the pause doubles each time."""
 _HEALTHY_SECONDS = 60.0
-"""A child that lived this long starts afresh with the shortest pause."""
+"""A child that ran this long restarts with the shortest pause."""
 
 
 @dataclass
@@ -35,12 +35,12 @@ class ManagedProcess:
     """When to start it (again), by ``time.monotonic()``."""
 
     def start(self) -> None:
-        """Raises OSError when no process can be had."""
+        """Raises OSError when no process can be started."""
         self.process = ChildProcess(
             self.command,
             self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),  # standard output belongs to serve's own lines
+            stdout=sys.stderr.fileno(),  # standard output is reserved for the lines of serve
             descriptors=self.descriptors,
         )
 
@@ -49,7 +49,7 @@ class ProcessManager:
     """Keeps all of them running. Used by the main thread: the kernel ends a child with the thread that started it."""
 
     def __init__(self, services: Sequence[ManagedProcess], notify: Callable[[str], None]) -> None:
-        """``notify`` takes a line for the person at the terminal."""
+        """``notify`` prints a line for the user."""
         self._services = services
         self._notify = notify
 
@@ -87,5 +87,5 @@ class ProcessManager:
             hurry.wait(_TICK_SECONDS)
         for name, process in running:
             if not process.exited():
-                self._notify(f"the {name} process did not leave in time and is killed")
+                self._notify(f"the {name} process did not exit in time and is killed")
             process.close()

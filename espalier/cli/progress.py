@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from espalier.client.models import Job
 
 _PATIENCE_SECONDS = 300.0
-"""How long a service may be away once it has responded."""
+"""Seconds that a service may be unreachable once it has responded."""
 _NARROW = 100
-"""Columns of a terminal under which the numbers leave no room for a bar."""
+"""Columns of a terminal below which the bar is left out."""
 _CALM: dict[str, Any] = {"style": "bright_black", "complete_style": "cyan", "finished_style": "green", "pulse_style": "cyan"}
-"""Styles of a bar; by default it would be red, as if something had failed."""
+"""Styles of a bar; the default is red, which looks like a failure."""
 _LARGE_BYTES = 4_000_000
-"""Smaller downloads are over before a bar could be read."""
+"""Smaller downloads end before a bar could be read."""
 
 
 def follow(client: "Client", job: str) -> "Job":

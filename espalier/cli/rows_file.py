@@ -1,7 +1,7 @@
 """A file of rows in place of a task: read, split in train and validation rows, uploaded, and made a custom task.
 
 Called by ``espalier run`` and ``espalier submit``. The file is read by the service's own readers, so what is accepted is the same;
-a fault is told with the row of the file that the user has. Rows with the same text are on the same side of the split.
+errors name the row of the user's file. Rows with the same text are on the same side of the split.
 """
 
 import gzip
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
 _SEED = 0
-"""Of the split: the same file is always split in the same way, and so is the same data set."""
+"""Seed of the split: the same file always gives the same data set."""
 _VALIDATION_SHARE, _MOST_VALIDATION_ROWS = 0.2, 5000
-"""A fifth of the rows is for validation; more than these many make no estimate better that matters."""
+"""A fifth of the rows is for validation; more rows would not improve the estimate noticeably."""
 _MOST_CLASSES = 5000
-"""As many as a task can have."""
+"""Most classes of a task."""
 _FEW_CLASSES = 100
-"""More need two rows each: a column with a value of its own in most rows is none of labels."""
+"""More classes need two rows each: a column with mostly distinct values does not hold labels."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RowsFile:
         _require_column(label, columns, "--label", path)
         texts = list(text) or [column for column in columns if column != label]
         if not text and len(texts) != 1:
-            raise typer.BadParameter(f"say which of {', '.join(columns)} holds the text", param_hint="--text")
+            raise typer.BadParameter(f"name the column with the text: {', '.join(columns)}", param_hint="--text")
         for column in texts:
             _require_column(column, columns, "--text", path)
         for number, row in enumerate(rows, 1):
@@ -80,12 +80,12 @@ class RowsFile:
         most = min(_MOST_CLASSES, max(_FEW_CLASSES, len(self.rows) // 2))
         if not (1 if self.is_multilabel else 2) <= len(values) <= most:
             too_many = f"over {most}, too many for classes of {len(self.rows)} rows"
-            what = "nothing to tell apart" if len(values) < 2 else too_many
+            what = "nothing to distinguish" if len(values) < 2 else too_many
             raise typer.BadParameter(f"{self.label} has {len(values)} different values: {what}", param_hint="--label")
         return [_class_name(value) for value in sorted(values, key=_order)]
 
     def _labels(self, row: Row) -> list[Any]:
-        """The labels of a row as single values. Raises typer.BadParameter where they are none."""
+        """The labels of a row as single values. Raises typer.BadParameter for values that are not labels."""
         labels = row[self.label] if self.is_multilabel else [row[self.label]]
         odd = next((label for label in labels if not isinstance(label, str | int | float)), None)
         if odd is not None:
@@ -124,7 +124,7 @@ class RowsFile:
 
     def upload(self, client: "Client") -> dict[str, Any]:
         """Upload both sides; the custom task on them. Raises typer.BadParameter, and what the client raises."""
-        told: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as the catalog has it for STS-B
+        told: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as in the catalog for STS-B
         if not self.is_regression:
             told = {"labels": self.classes()} | ({"kind": "multilabel"} if self.is_multilabel else {})
         train, validation = self.split()
@@ -148,7 +148,7 @@ def is_rows_file(task: str | None) -> bool:
     if task is None or task.lstrip().startswith("{") or not task.lower().endswith(_ENDINGS):
         return False
     if not Path(task).is_file():
-        raise typer.BadParameter(f"there is no file {task}", param_hint="TASK")
+        raise typer.BadParameter(f"no file {task}", param_hint="TASK")
     return True
 
 

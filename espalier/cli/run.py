@@ -25,8 +25,12 @@ _BASIS = {
     "same_model": "by runs of the same model",
     "model_size": "by runs of other models, scaled by size",
 }
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check the job and say what it would be; submit nothing.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors, here.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check the job and print its resolved spec and estimates; submit nothing.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors in the current folder.")
+]
 
 
 @with_service
@@ -46,7 +50,7 @@ def run(
     label: Label = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Submit a job, watch it, download the mask: all in one. Interrupting it leaves the job running. In place of a task a file
+    """Submit a job, watch it and download the mask. Interrupting it leaves the job running. In place of a task a file
     of rows (.csv, .jsonl, .parquet) may be given: it is split, uploaded and made a task.
 
     Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
@@ -59,15 +63,15 @@ def run(
             return
         job = submit_job(client, spec, rows)
         notify(f"submitted {job.id}")
-        told = job.warnings
-        for line in format_warnings(told):
+        shown = job.warnings
+        for line in format_warnings(shown):
             notify(line)
         job = follow_job(context, client, job.id)
         if job.status == "succeeded":
             with fetching("mask") as report:
                 path = client.download(job, path=output, report=report)
             notify(f"mask: {path} ({path.stat().st_size} bytes, sha-256 verified)")
-    _end(context, job, told)
+    _end(context, job, shown)
 
 
 @with_service
@@ -118,14 +122,14 @@ def _spec(spec: dict[str, Any], start: str | None, *, baseline: bool) -> dict[st
 
 
 def _preview(context: ServiceContext, found: "DryRun") -> None:
-    """Print what a job would be, a line for each thing; warnings on standard error."""
+    """Print the result of a dry run line by line; warnings on standard error."""
     context.print_resource(found, "\n".join(preview_lines(found)))
     for line in format_warnings(found.warnings):
         notify(line)
 
 
 def preview_lines(found: "DryRun") -> list[str]:
-    """What a dry run found, but for its warnings."""
+    """Lines on the result of a dry run, without its warnings."""
     spec, place, time = found.spec, found.queue, found.estimate
     unknown = "not known before the run"
     steps = unknown if found.steps is None else f"{found.steps} of {found.rows_per_step} rows, {found.rows} rows in all"
@@ -139,7 +143,7 @@ def preview_lines(found: "DryRun") -> list[str]:
         **_by_pattern(found),
         "time": f"about {clock(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
         if time is not None
-        else "not known: no finished run tells",
+        else "not known: there are no comparable finished runs",
         "queue": f"{place.ahead} ahead, {place.running} running, {place.slots} slots of {place.workers} workers",
         "checked": ", ".join(found.checks),
     }
@@ -157,13 +161,14 @@ def _by_pattern(found: "DryRun") -> dict[str, str]:
     return {"patterns": "\n         ".join(lines)} if lines else {}
 
 
-def _end(context: ServiceContext, job: "Job", told: "Sequence[JobWarning]" = ()) -> None:
-    """Print how the job ended and what comes next; exit code 1 unless it succeeded. ``told``: warnings that were printed before."""
+def _end(context: ServiceContext, job: "Job", shown: "Sequence[JobWarning]" = ()) -> None:
+    """Print how the job ended and what comes next; exit code 1 unless it succeeded. ``shown``: warnings that were printed
+    before."""
     reached = " ".join(filter(None, (metric_name(job), metric(job)))) if job.status == "succeeded" else ""
     notify(": ".join(filter(None, (format_outcome(job), reached))))
     if job.status == "failed":
-        notify(f"to do: {remedy(job)}")
-    for line in format_warnings([warning for warning in job.warnings if warning not in told]):
+        notify(f"remedy: {remedy(job)}")
+    for line in format_warnings([warning for warning in job.warnings if warning not in shown]):
         notify(line)
     for line in next_lines(context, job):
         notify(line)

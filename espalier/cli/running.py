@@ -1,7 +1,8 @@
-"""Register of the services that run on this machine: where their data is, for ``espalier keys`` and ``doctor`` beside them.
+"""Register of the services that run on this machine: where their data is, for other commands such as ``espalier keys`` and
+``doctor``.
 
-``espalier serve`` leaves a file and holds a lock on it for as long as it runs; a file without a lock was left by a service that is
-gone. Only this user's services are seen. Holds no passwords: a database elsewhere is named by the environment.
+``espalier serve`` leaves a file and holds a lock on it for as long as it runs; a file without a lock was left by a service that has
+ended. Only this user's services are seen. Holds no passwords: a database elsewhere is named by the environment.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunningService:
-    """Where a service listens, and where its data is."""
+    """A running service: its URL and its data folder."""
 
     url: str
     data_dir: Path
@@ -23,7 +24,7 @@ class RunningService:
 
 @contextmanager
 def registered(service: RunningService) -> Iterator[None]:
-    """Let other commands find the service while the block runs. A folder that cannot be written only costs them that."""
+    """Let other commands find the service while the block runs. Without a writable folder they do not find it."""
     file = _folder() / f"{os.getpid()}.json"
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def running_services() -> Iterator[RunningService]:
                 held = json.loads(opened.read())
                 yield RunningService(str(held["url"]), Path(held["data_dir"]))
             else:
-                file.unlink()  # its service was killed
+                file.unlink()  # left by a service that was killed
 
 
 def _folder() -> Path:

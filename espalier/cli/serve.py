@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 _API = "espalier.cli.api_process"
 _MARGIN_SECONDS = 15.0
-"""What the worker needs beyond its trainers' grace period to requeue their jobs and exit."""
+"""Seconds beyond the trainers' grace period in which the worker requeues their jobs and exits."""
 _PROBE_SECONDS = 2.0
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
-"""glibc gives each thread a heap of its own and keeps what was freed there: 16 downloads cost 27 MiB instead of 34."""
+"""glibc gives each thread its own heap and keeps freed memory there: 16 downloads cost 27 MiB instead of 34."""
 _PROBE_PAUSE = 0.2
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; beyond loopback, callers need keys.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder for everything the service keeps.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of all data of the service.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Jobs to run at the same time.")] = None,
 ) -> None:
     """Run the service: API, worker, database, in one data folder. Stop it with Ctrl-C.
@@ -64,7 +64,7 @@ def serve(
         migrate(settings)
         _notify_of_missing_key(settings, data_dir, notify)
         unknown = unknown_variables(os.environ)
-        for line in unknown.values():  # once: API and worker would warn of the same
+        for line in unknown.values():  # once: API and worker would repeat it
             log.warning("%s", line)
         environment = {n: v for n, v in os.environ.items() if n not in unknown} | overrides(settings)
         environment["ESPALIER_LOG_FORMAT"] = settings.log_format or "console"
@@ -82,7 +82,7 @@ def api(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the API alone, for a service whose database and workers are started apart. Stop it with Ctrl-C or SIGTERM.
+    """Run the API alone, for a service whose database and workers are started separately. Stop it with Ctrl-C or SIGTERM.
 
     Settings come from ESPALIER_… variables; options win over them. Example: espalier api --host 0.0.0.0 --port 8000
     """
@@ -127,11 +127,11 @@ def _notify_of_missing_key(settings: "Settings", data_dir: Path | None, notify: 
         usable = api_keys.any_usable(session)
     if not usable:
         where = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir is not None else ""
-        notify(f"requests need an API key and there is none yet; make one with: espalier keys create NAME{where}")
+        notify(f"requests need an API key and there is none yet; create one with: espalier keys create NAME{where}")
 
 
 class _ReadinessProbe:
-    """Readiness probe: once the service is ready for jobs, prints a message, and a greeting for the person at the terminal."""
+    """Readiness probe: once the service is ready for jobs, prints one line for programs and a message for the user."""
 
     def __init__(self, url: str, message: str, greeting: Sequence[str], notify: Callable[[str], None]) -> None:
         import httpx

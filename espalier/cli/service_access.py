@@ -1,6 +1,6 @@
 """Access to the service itself, by its settings and database, for the commands that do not go through its HTTP interface.
 
-Called by ``serve``, ``api``, ``worker``, ``keys``, ``db`` and ``doctor``, the only commands that know the service's own
+Called by ``serve``, ``api``, ``worker``, ``keys``, ``db`` and ``doctor``, the only commands that import the service's own
 packages. They import them when they are called: ``--help`` stays fast, and :func:`espalier.cli.main.main` has by then made
 sure that the packages are ours.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
-"""Variables that say which service is meant."""
+"""Variables that identify a service."""
 _AWS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
 _AWS_NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded service, as given to: espalier serve")]
@@ -72,15 +72,15 @@ def service_log(role: str, *, console: bool = False) -> Callable[[str], None]:
 
 
 def settings_of_service(data_dir: Path | None) -> "Settings":
-    """Settings of the service that is meant: the one of ``data_dir`` or the environment, else the one that runs on this machine.
+    """Settings of the selected service: the one of ``data_dir`` or the environment, else the one that runs on this machine.
 
-    The program ends with a message when several run and none is named.
+    The program ends with a message when several run and none is selected.
     """
     settings = read_settings(data_dir=data_dir)
     running = find_running_service(data_dir)
     if running is None or running.data_dir == settings.data_dir:
         return settings
-    notify(f"this is about the service at {running.url} (data in {running.data_dir})")
+    notify(f"using the service at {running.url} (data in {running.data_dir})")
     return read_settings(data_dir=running.data_dir)
 
 
@@ -91,14 +91,14 @@ def find_running_service(data_dir: Path | None) -> RunningService | None:
     services = list(running_services())
     if len(services) > 1:
         found = "; ".join(f"{service.url} with --data-dir {shlex.quote(str(service.data_dir))}" for service in services)
-        fail(f"several services run on this machine, so say which is meant by --data-dir: {found}", code=2)
+        fail(f"several services run on this machine; choose one with --data-dir: {found}", code=2)
     return services[0] if services else None
 
 
 def overrides(settings: "Settings") -> dict[str, str]:
     """Environment variables that give a child process the settings of this one."""
     names = ["host", "port", "data_dir", "worker_slots"]
-    # what the settings read from a file stays in that file
+    # values that were read from a file are not put into variables
     names += [name for name in ("database_url", "broker_url") if getattr(settings, f"{name}_file") is None]
     return {f"ESPALIER_{name.upper()}": str(getattr(settings, name)) for name in names} | {"PYTHONUNBUFFERED": "1"}
 
@@ -120,9 +120,9 @@ def become(module: Sequence[str], environment: Mapping[str, str], drop_to: "Sett
 
 
 def _as_other_user(run_as: str, settings: "Settings", variables: Mapping[str, str]) -> dict[str, str]:
-    """Become another user for good; ``variables`` with what that user's processes could not read any more.
+    """Become another user permanently; returns ``variables`` with the content of files that this user cannot read.
 
-    A worker whose trainers are a third user becomes a member of their group, and keeps what it takes to start them.
+    A worker whose trainers are a third user becomes a member of their group, and keeps the capabilities to start them.
     """
     from pruning.processes.user_switch import become_user
 
@@ -155,7 +155,7 @@ def _storage_credentials(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def migrate(settings: "Settings") -> None:
-    """Bring the database to the schema of this version. Raises EspalierError, whatever class the database's error has."""
+    """Bring the database to the schema of this version. Raises EspalierError for every error of the database."""
     from service.db.migrate import upgrade
 
     try:
@@ -175,7 +175,7 @@ def opened(settings: "Settings") -> Iterator["Database"]:
 
     if (file := missing_database_file(settings.database_url)) is not None:
         raise EspalierError(
-            f"there is no database {file}; give --data-dir as espalier serve has it, or make one with: espalier db upgrade"
+            f"there is no database {file}; give the --data-dir of espalier serve, or create one with: espalier db upgrade"
         )
     database = Database(settings.database_url)
     try:

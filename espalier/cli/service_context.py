@@ -1,7 +1,7 @@
-"""Service context of a command: which service it talks to, with which key, and whether it prints JSON.
+"""Service context of a command: URL of the service, API key, and whether to print JSON.
 
 Called by every command that talks to a service over HTTP. :func:`with_service` gives a command the options ``--url``,
-``--api-key`` and ``--json``; what they say arrives as its one argument ``context``.
+``--api-key`` and ``--json``; their values are its one argument ``context``.
 """
 
 import functools
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from espalier.client._sync.client import Client
 
-_Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
+_Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="URL of the service.")]
 _ApiKey = Annotated[
     str | None,
     typer.Option(
         "--api-key",
         envvar="ESPALIER_API_KEY",
-        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments. "
+        help="Key of a service that requires one; preferably @FILE, a file that holds it: other users see a command's arguments. "
         "Default: the one that espalier login has stored.",
     ),
 ]
@@ -45,7 +45,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """What ``--url``, ``--api-key`` and ``--json`` say."""
+    """Values of ``--url``, ``--api-key`` and ``--json``."""
 
     url: str
     api_key: str | None = field(repr=False)
@@ -55,7 +55,7 @@ class ServiceContext:
         """A client of the service. Raises typer.BadParameter for a key that cannot be read."""
         from espalier.client._sync.client import Client
 
-        # a line for who looks at a terminal; a log has the error, which names the time limit
+        # only on a terminal; in a log the error names the time limit
         when_slow = notify if sys.stderr.isatty() else None
         return Client(self.url, self.key(), notify=notify, notify_when_slow=when_slow)
 
@@ -67,7 +67,7 @@ class ServiceContext:
         return key_for(self.url, self.api_key)
 
     def print_line(self, line: str, data: dict[str, Any]) -> None:
-        """A line, or the same as JSON."""
+        """Print a line, or the same as JSON."""
         if self.as_json:
             print_json(json.dumps(data))
         else:
@@ -81,7 +81,7 @@ class ServiceContext:
             print(line)
 
     def print_list(self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]", *, wide: bool = False) -> None:
-        """What ``table`` makes of the resources, or the resources themselves as one JSON list."""
+        """Print the ``table`` of the resources, or the resources as one JSON list."""
         if self.as_json:
             print_json(format_list(resources))
         else:
@@ -113,5 +113,5 @@ def with_service(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _id_kind(parameter: Parameter) -> IdKind | None:
-    """What the parameter is an id of; None where it is something else."""
+    """Kind of resource that the parameter identifies; None for other parameters."""
     return next((each for each in get_args(parameter.annotation) if isinstance(each, IdKind)), None)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Submitting(TyperGroup):
-    """Takes what is no command of the group for the arguments of ``submit``."""
+    """Treats arguments that are not a command of the group as those of ``submit``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
@@ -32,7 +32,7 @@ class _Submitting(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; see its table and figure.")
+app = typer.Typer(cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; show its table and figure.")
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the table until every job has ended.")]
 
 
@@ -42,7 +42,7 @@ def submit(
     context: ServiceContext,
     file: Annotated[
         Path | None,
-        typer.Argument(exists=True, dir_okay=False, help="JSON file with base, methods, sparsities, seeds; options win."),
+        typer.Argument(exists=True, dir_okay=False, help="JSON file with base, methods, sparsities, seeds; options override it."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model of all jobs.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of all jobs, e.g. sst2.")] = None,
@@ -69,9 +69,11 @@ def submit(
     base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
     base |= options.own_sparsities(sparsity_by)
     if "baseline" in base and "baseline" in body:
-        raise typer.BadParameter("--baseline is the metric of a dense model that you trained; leave it or baseline=true out")
+        raise typer.BadParameter(
+            "--baseline is the metric of a dense model that you trained; leave out one of --baseline and baseline=true"
+        )
     if "sparsities" not in body:
-        raise typer.BadParameter("the least a sweep needs beside a model and a task is --sparsities")
+        raise typer.BadParameter("a sweep needs at least a model, a task and --sparsities")
     with context.client() as client:
         sweep = client.sweep(**(base | body))
         if watch:
@@ -105,7 +107,7 @@ def show(
     watch: Watch = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a line per job, as CSV.")] = False,
 ) -> None:
-    """Show the results by now: means over the seeds.
+    """Show the results so far: means over the seeds.
 
     Example: espalier sweep show swp_01jd3 --watch
     """
@@ -155,7 +157,7 @@ def cancel(context: ServiceContext, sweep: SweepId) -> None:
 @app.command()
 @with_service
 def delete(context: ServiceContext, sweep: SweepId) -> None:
-    """Delete a sweep that has ended, with its jobs and everything they made.
+    """Delete a sweep that has ended, with its jobs and all their files.
 
     Example: espalier sweep delete swp_01jd3
     """
@@ -165,7 +167,7 @@ def delete(context: ServiceContext, sweep: SweepId) -> None:
 
 
 def _follow(context: ServiceContext, client: "Client", sweep_id: str) -> "Sweep":
-    """Draw the table until every job has ended; who interrupts that is told how to come back (typer.Exit, 130)."""
+    """Draw the table until every job has ended; an interrupt prints how to resume watching (typer.Exit, 130)."""
     from rich.console import Console
     from rich.live import Live
 
@@ -174,15 +176,15 @@ def _follow(context: ServiceContext, client: "Client", sweep_id: str) -> "Sweep"
             for seen in client.watch_sweep(sweep_id):
                 live.update(_drawn(seen), refresh=True)
     except KeyboardInterrupt:
-        notify(f"{sweep_id} goes on without this terminal")
-        notify(f"  come back:  espalier sweep show {sweep_id} --watch{service_options(context)}")
-        notify(f"  stop it:    espalier sweep cancel {sweep_id}{service_options(context)}")
+        notify(f"{sweep_id} continues without this terminal")
+        notify(f"  watch:    espalier sweep show {sweep_id} --watch{service_options(context)}")
+        notify(f"  stop:     espalier sweep cancel {sweep_id}{service_options(context)}")
         raise typer.Exit(130) from None
     return seen
 
 
 def _drawn(sweep: "Sweep") -> "Group":
-    """The means as a table, with where the sweep stands below it."""
+    """The means as a table, with the progress of the sweep below it."""
     from rich.console import Group
     from rich.table import Column, Table
 

@@ -1,4 +1,4 @@
-"""``espalier webhooks``: messages about jobs to a URL, and whether they arrive."""
+"""``espalier webhooks``: messages about jobs to a URL, and their deliveries."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from espalier.client._sync.client import Client
     from espalier.client.models import Delivery, Webhook
 
-app = typer.Typer(help="Have a URL told of your jobs, and see whether messages arrive.", no_args_is_help=True)
+app = typer.Typer(help="Send messages about your jobs to a URL, and list their deliveries.", no_args_is_help=True)
 
 
 @app.command()
 @with_service
 def create(
     context: ServiceContext,
-    receiver: Annotated[str, typer.Argument(metavar="URL", help="https, and no private address.")],
+    receiver: Annotated[str, typer.Argument(metavar="URL", help="https URL of a public address.")],
     event: Annotated[
         list[str] | None, typer.Option("--event", help="e.g. job.succeeded; may be repeated. Default: the ends of jobs.")
     ] = None,
 ) -> None:
-    """Make a webhook and print the secret that its messages are signed with, this once.
+    """Create a webhook and print the secret that its messages are signed with, only this once.
 
     Example: espalier webhooks create https://example.com/espalier --event job.failed
     """
@@ -67,7 +67,7 @@ def deliveries(
 @app.command()
 @with_service
 def test(context: ServiceContext, webhook: WebhookId) -> None:
-    """Send a message of type webhook.test; espalier webhooks deliveries says what became of it.
+    """Send a message of type webhook.test; espalier webhooks deliveries shows its result.
 
     Example: espalier webhooks test whk_01jd3
     """
@@ -79,7 +79,7 @@ def test(context: ServiceContext, webhook: WebhookId) -> None:
 @app.command()
 @with_service
 def enable(context: ServiceContext, webhook: WebhookId) -> None:
-    """Send messages again, also those that waited.
+    """Resume messages, pending ones included.
 
     Example: espalier webhooks enable whk_01jd3
     """
@@ -89,7 +89,7 @@ def enable(context: ServiceContext, webhook: WebhookId) -> None:
 @app.command()
 @with_service
 def disable(context: ServiceContext, webhook: WebhookId) -> None:
-    """Hold messages back until it is enabled again; what happens meanwhile is not told.
+    """Hold messages back until it is enabled again; events meanwhile send no message.
 
     Example: espalier webhooks disable whk_01jd3
     """
@@ -99,7 +99,7 @@ def disable(context: ServiceContext, webhook: WebhookId) -> None:
 @app.command()
 @with_service
 def rotate(context: ServiceContext, webhook: WebhookId) -> None:
-    """Print a new secret, this once; for a day messages carry the signature of the old one as well.
+    """Print a new secret, only this once; for a day messages carry the signature of the old one as well.
 
     Example: espalier webhooks rotate whk_01jd3
     """
@@ -111,7 +111,7 @@ def rotate(context: ServiceContext, webhook: WebhookId) -> None:
 @app.command()
 @with_service
 def delete(context: ServiceContext, webhook: WebhookId) -> None:
-    """Delete a webhook, with the messages that it was still to get.
+    """Delete a webhook, with its undelivered messages.
 
     Example: espalier webhooks delete whk_01jd3
     """
@@ -128,7 +128,7 @@ def _set_enabled(context: ServiceContext, request: "Callable[[Client], Webhook]"
 
 def _print_secret(context: ServiceContext, webhook: "Webhook") -> None:
     if not context.as_json:
-        notify(f"{webhook.id} is told of {', '.join(webhook.events)}; keep its secret now, it cannot be shown again:")
+        notify(f"{webhook.id} receives {', '.join(webhook.events)}; store its secret now, it cannot be shown again:")
     context.print_resource(webhook, str(webhook.secret))
 
 

@@ -1,4 +1,4 @@
-"""``espalier worker`` and ``espalier health``: one more worker for a service that this machine can reach, and its probe."""
+"""``espalier worker`` and ``espalier health``: additional worker for a reachable service, and its probe."""
 
 from typing import Annotated
 
@@ -9,15 +9,15 @@ from espalier.errors import EspalierError
 from espalier.extras import require
 
 WORKER = "worker"
-"""The module that takes jobs; ``serve`` starts the same."""
+"""The worker's module, which ``serve`` starts as well."""
 SERVICE_PACKAGES = ("sqlalchemy", "celery", "torch", "transformers")
-"""Without them no job would run; one package stands for its extra. They are looked for, not imported."""
+"""Packages without which no job would run, one per extra; located without being imported."""
 
 
 def worker(
     slots: Annotated[int | None, typer.Option(min=1, max=256, help="Jobs to run at the same time.")] = None,
     data_dir: DataDir = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for a database that does not answer, instead of leaving.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for a database that does not answer instead of exiting.")] = False,
 ) -> None:
     """Run a worker: it takes jobs from the service's database until it is stopped with Ctrl-C or SIGTERM.
 
@@ -27,7 +27,7 @@ def worker(
     notify = service_log("worker")
     settings = read_settings(worker_slots=slots, data_dir=data_dir)
     try:
-        with opened(settings):  # a database that is away or not migrated is named in a line, before the worker starts
+        with opened(settings):  # an unreachable or outdated database is reported in one line, before the worker starts
             pass
     except EspalierError as error:
         if not wait:
@@ -38,9 +38,9 @@ def worker(
 
 
 def health() -> None:
-    """Exit with 0 if the worker on this host told the database lately that it lives, with 1 if not. For container probes.
+    """Exit with 0 if the worker on this host has a recent heartbeat in the database, with 1 if not. For container probes.
 
     Settings come from ESPALIER_… variables, the same as the worker's. Example: espalier health
     """
-    require(SERVICE_PACKAGES[:2])  # the probe trains nothing
+    require(SERVICE_PACKAGES[:2])  # the probe needs no trainer's settings
     become(["worker.health"], {})

@@ -42,7 +42,7 @@ def checked_url(url: str) -> str:
     shape = "give it as http://host:port or https://host"
     try:
         parts = httpx.URL(url)
-        host = urlsplit(url).hostname  # a malformed IPv6 address is refused by one of the two
+        host = urlsplit(url).hostname  # one of the two refuses a malformed IPv6 address
     except (httpx.InvalidURL, ValueError) as error:
         raise ConfigurationError(f"the URL {without_password(url)!r} cannot be read; {shape}", param="url") from error
     if parts.scheme not in ("http", "https") or not host:
@@ -53,7 +53,7 @@ def checked_url(url: str) -> str:
 
 
 def checked_key(key: str | None) -> str | None:
-    """``key``, fit for a header. Raises ConfigurationError that says why not, and never repeats it."""
+    """``key``, checked as a header value. Raises ConfigurationError with the reason, never with the key."""
     if key is None:
         return None
     if not isinstance(key, str):
@@ -66,7 +66,7 @@ def checked_key(key: str | None) -> str | None:
     elif any(character.isspace() for character in key):
         reason = "it holds a blank or a line break; one key is one word"
     elif not (key.isascii() and key.isprintable()):
-        reason = "it holds a character that no key has"
+        reason = "it holds a character that keys do not have"
     if reason is not None:
         raise ConfigurationError(f"the API key cannot be used: {reason}", param="api_key")
     return key
@@ -99,7 +99,7 @@ def without_password(url: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """``url`` without user and password, for links that people see and keep."""
+    """``url`` without user and password, for links that are displayed and stored."""
     return str(httpx.URL(url).copy_with(userinfo=b"")).rstrip("/")
 
 

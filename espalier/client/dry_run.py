@@ -1,4 +1,4 @@
-"""What a dry run answers: steps, time, queue, and which matrices have a sparsity of their own."""
+"""Response models of a dry run: steps, time, queue position, and matrices with their own sparsity."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class TimeEstimate(Resource):
 
 
 class QueuePlace(Resource):
-    """Where a job would stand if it were submitted now."""
+    """Queue position of a job if it were submitted now."""
 
     ahead: int = 0
     running: int = 0
@@ -28,7 +28,7 @@ class QueuePlace(Resource):
 
 
 class PatternShare(Resource):
-    """What one pattern of ``sparsity_by`` decides; without a pattern: the matrices that none decides for."""
+    """Matrices of one pattern of ``sparsity_by``; without a pattern: the remaining matrices."""
 
     pattern: str | None = None
     sparsity: float
@@ -37,19 +37,19 @@ class PatternShare(Resource):
 
 
 class DryRun(Resource):
-    """What a job would be; nothing was created. What is not known before the run is None."""
+    """Result of a dry run; nothing was created. Values that are not known before the run are None."""
 
     spec: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = None
     baseline_steps: int | None = 0
-    """Of the dense model, after those of the mask."""
+    """Steps of the dense model, after those of the mask."""
     rows_per_step: int | None = None
     rows: int | None = None
     """Rows that all steps together see."""
     train_rows: int | None = None
     masked_weights: int | None = None
     sparsity_by: list[PatternShare] | None = Field(default_factory=list)
-    """Which matrices have a sparsity of their own."""
+    """Matrices with their own sparsity."""
     checks: list[str] = Field(default_factory=list)
     estimate: TimeEstimate | None = None
     queue: QueuePlace = Field(default_factory=QueuePlace)

@@ -1,4 +1,4 @@
-"""Response models of a job: its progress, result, files and curve; how it shows in a terminal and in a notebook.
+"""Response models of a job: its progress, result, files and curve; its display in terminals and notebooks.
 
 Part of ``models.py``, where callers import it from. Unknown fields are allowed and kept: an older client reads a newer service.
 """
@@ -38,11 +38,11 @@ class Problem(Resource):
     kind: str | None = None
     retryable: bool | None = None
     remedy: str = ""
-    """What to do about it; empty from an older service."""
+    """Remedy; empty from an older service."""
 
 
 class JobWarning(Resource):
-    """Why the result of a job may be worth less than it looks, and what to do."""
+    """Reason to doubt the result of a job, with its remedy."""
 
     code: str
     message: str
@@ -61,7 +61,7 @@ class Artifact(Resource):
 class NamedValues(dict[str, Any]):
     """A ``dict`` whose values are attributes as well: ``metrics["loss"]``, ``metrics.loss``; objects inside it likewise.
 
-    An unknown name raises AttributeError, or KeyError, as it was asked for.
+    An unknown name raises AttributeError, or KeyError, depending on the access.
     """
 
     __slots__ = ()
@@ -81,9 +81,9 @@ class NamedValues(dict[str, Any]):
 
 
 class JobResult(NamedValues):
-    """What came out of a job that succeeded: ``job.result.final["accuracy"]``, ``job.result.mask_bytes``.
+    """Result of a job that succeeded: ``job.result.final["accuracy"]``, ``job.result.mask_bytes``.
 
-    The result of an export job has ``exports`` instead; that of an evaluation ``final``, ``before`` (None unless it was asked for),
+    The result of an export job has ``exports`` instead; that of an evaluation ``final``, ``before`` (None unless requested),
     ``primary_metric``, ``rows``, ``splits``, ``dataset``, ``remaining`` and ``seconds``.
     """
 
@@ -99,9 +99,9 @@ class JobResult(NamedValues):
         remaining: float
         """Share of the masked weights that is kept."""
         sparsity: float
-        """Share removed, as it was reached."""
+        """Share removed, as reached."""
         sparsity_asked: float | None
-        """As it was asked for; None where the method finds it."""
+        """Requested sparsity; None where the method determines it."""
         kept_weights: int
         masked_weights: int
         weights_changed: bool
@@ -121,7 +121,7 @@ class JobResult(NamedValues):
         weights_bytes: int
         checkpoint_bytes: int
         baseline: dict[str, Any] | None
-        """Of the dense model, fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where
+        """The dense model, fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where
         the job has no baseline."""
         exports: list[dict[str, Any]]
 
@@ -145,20 +145,20 @@ class Job(Resource):
     metrics: NamedValues | None = None
     """Latest value of each metric."""
     result: JobResult | None = None
-    """What came out, once the job has succeeded."""
+    """Result, once the job has succeeded."""
     spec: dict[str, Any] = Field(default_factory=dict)
     error: Problem | None = None
     warnings: list[JobWarning] = Field(default_factory=list)
-    """The result may be worth less than it looks; the job's state is not changed by them."""
+    """Reasons to doubt the result; they do not change the job's state."""
     artifacts: list[Artifact] = Field(default_factory=list)
     exports: list[str] = Field(default_factory=list)
-    """Formats that the mask is turned into."""
+    """Formats of the mask's exports."""
     export_of: str | None = None
     """The job whose mask this one exports; None for other kinds."""
     evaluation_of: str | None = None
     """The job whose mask this one evaluates; None for other kinds."""
     evaluation: dict[str, Any] | None = None
-    """What the mask is evaluated on: ``dataset``, ``config``, ``split``, ``rows``, ``dense``."""
+    """Rows that the mask is evaluated on: ``dataset``, ``config``, ``split``, ``rows``, ``dense``."""
     kind: str = "pruning"
     """``pruning``, ``export`` or ``evaluation``."""
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -170,12 +170,12 @@ class Job(Resource):
     service: str | None = Field(None, exclude=True)
     """Address of the service that sent it, without user and password; None for a job that was not received by a client."""
     curve: list[MetricRow] | None = Field(None, exclude=True)
-    """Metrics by step, where they were asked for: ``get(job, curve=True)``."""
+    """Metrics by step, where they were requested: ``get(job, curve=True)``."""
 
     @classmethod
     def received(cls, data: Any, service: str) -> Self:
         """The job that ``service`` sent as ``data``. Raises NotEspalierError."""
-        if isinstance(data, Mapping):  # names that a newer service may have for something else
+        if isinstance(data, Mapping):  # a newer service may use these names for other fields
             data = {name: value for name, value in data.items() if name not in _ADDED}
         return cls.model_validate(data).model_copy(update={"service": service})
 
@@ -205,7 +205,7 @@ class Job(Resource):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """The job in a notebook: its state, its curve where it was asked for, links to its page and report."""
+        """The job in a notebook: its state, its curve where it was requested, links to its page and report."""
         failure = "" if self.error is None else " ".join(filter(None, (self.error.message, self.error.remedy)))
         rows = {
             "state": self._state(),

@@ -62,14 +62,14 @@ class CustomTask(TypedDict, total=False):
 
 
 class JobWebhook(TypedDict, total=False):
-    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than once."""
+    """URL and events of a webhook for one job. The secret is yours and never shown, because a response may be repeated."""
 
     url: Required[str]
-    """https, and no private address; checked now and at every call."""
+    """https URL of a public address; checked now and at every call."""
     events: Sequence[Literal["job.started", "job.paused", "job.succeeded", "job.failed", "job.cancelled"]]
     """Default: the ends of jobs."""
     secret: Required[str]
-    """What messages are signed with: `whsec_` and 24 to 64 random bytes in base64."""
+    """Secret that signs the messages: `whsec_` and 24 to 64 random bytes in base64."""
 
 
 class SharedFields(TypedDict, total=False):
@@ -224,9 +224,9 @@ class SharedFields(TypedDict, total=False):
     max_duration: float | None
     """Seconds that one run may take before it is ended; default the service's."""
     exports: Sequence[Literal["compact", "csr", "onnx", "onnx-int8", "semi-structured", "stock"]]
-    """What the mask is turned into at the end, each measured before and after."""
+    """Exports of the mask made at the end, each measured before and after."""
     webhook: JobWebhook | None
-    """Who is told of this job, beside your other webhooks."""
+    """Webhook for this job, in addition to your other webhooks."""
 
 
 class JobFields(SharedFields, total=False):
@@ -248,18 +248,18 @@ class ExportFields(TypedDict, total=False):
     """Fields of a job that exports a mask."""
 
     priority: int
-    """As that of any job; default 0."""
+    """As for any job; default 0."""
     max_duration: float | None
-    """As that of any job."""
+    """As for any job."""
 
 
 class EvaluationFields(TypedDict, total=False):
     """Fields of a job that evaluates a mask."""
 
     priority: int
-    """As that of any job; default 0."""
+    """As for any job; default 0."""
     max_duration: float | None
-    """As that of any job."""
+    """As for any job."""
     dataset: str | None
     """Another data set with the task's columns and labels: the id of an uploaded one, a folder under the data sets directory, or
     one on the hub; default the task's own."""

@@ -1,4 +1,4 @@
-"""What there is to say of a job in a word or a number: task, main metric, phase, progress.
+"""Short texts about a job: task, main metric, phase, progress.
 
 Pure functions of a :class:`espalier.client.job.Job`, which calls them for its ``repr`` and its display in notebooks; also called by
 ``progress.py`` and the command line. Loads neither httpx nor pydantic.
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Protocol
 _VALIDATION = "validation_"
 """Prefix of the names of metrics on the validation rows."""
 _UPLOADED, _DATASET_LETTERS = re.compile("ds_[0-9a-f]{32}"), 9
-"""Id of an uploaded data set, and how much of it is said."""
+"""Pattern of an uploaded data set's id, and the characters of it that are shown."""
 _ID_LETTERS = 10
-"""Of an id behind its prefix: the time of a ULID, which tells jobs apart unless they were submitted in the same millisecond."""
+"""Characters of an id after its prefix: the time of a ULID, unique unless jobs were submitted in the same millisecond."""
 
 
 class Progress(Protocol):
-    """What is read of a :class:`espalier.client.job.Progress`."""
+    """Fields of :class:`espalier.client.job.Progress` that are read here."""
 
     @property
     def step(self) -> int | None: ...
@@ -28,7 +28,7 @@ class Progress(Protocol):
 
 
 class Job(Protocol):
-    """What is read of a :class:`espalier.client.job.Job`, which imports this module."""
+    """Fields of :class:`espalier.client.job.Job`, which imports this module, that are read here."""
 
     @property
     def status(self) -> str: ...
@@ -116,7 +116,7 @@ def fine_tuned(job: Job) -> float | None:
 
 
 def phase(job: Job) -> str:
-    """What a running job does, else its state."""
+    """Phase of a running job, else the job's state."""
     return job.phase if job.status == "running" and job.phase else job.status
 
 

@@ -60,16 +60,16 @@ class Model(Resource):
     """A model in the service's models directory, or an uploaded one; ``problem`` says why a job on it would be refused."""
 
     name: str
-    """What a job names it by: the folder, or the id of an uploaded model."""
+    """Name for a job's ``model``: the folder, or the id of an uploaded model."""
     title: str | None = None
-    """What the owner of an uploaded model calls it."""
+    """Name that the owner has given to an uploaded model."""
     model_type: str | None = None
     masked_weights: int | None = None
     problem: str | None = None
 
 
 class ModelList(Resource):
-    """The models at hand; with ``hub`` any model there of one of ``model_types`` can be named, too."""
+    """Available models; with ``hub`` any model there of one of ``model_types`` can be named, too."""
 
     data: list[Model]
     hub: bool = False

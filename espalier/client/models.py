@@ -23,7 +23,7 @@ from espalier.client.resource import Resource
 
 
 class Event(Resource):
-    """Something that happened to a job; ``seq`` numbers them from 1 without gaps."""
+    """Event of a job; ``seq`` numbers them from 1 without gaps."""
 
     seq: int
     type: str
@@ -54,9 +54,9 @@ class DatasetColumn(Resource):
     kinds: dict[str, int] = Field(default_factory=dict)
     values: list[str | int | float] | None = None
     entries: list[str | int | float] | None = None
-    """Of a column of lists: their different entries, where they are few."""
+    """Column of lists: their distinct entries, where they are few."""
     holds: str | None = None
-    """What nested values can be used as in every row: ``words``, ``tags`` or ``answers``."""
+    """Use of the nested values of every row: ``words``, ``tags`` or ``answers``."""
 
 
 class DatasetSplit(Resource):
@@ -67,7 +67,7 @@ class DatasetSplit(Resource):
     bytes: int = 0
     columns: list[DatasetColumn] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
-    """What was decided on reading the file: its separator, columns that were left out or stored in another form."""
+    """Decisions made while reading the file: its separator, columns that were left out or stored in another form."""
 
 
 class Dataset(Resource):
@@ -104,13 +104,13 @@ class Prediction(Resource):
     label: str | None = None
     """Name of the class."""
     probabilities: dict[str, float] | None = None
-    """Of each class by name; of a multilabel task of each label by itself."""
+    """Probability of each class by name; for a multilabel task of each label separately."""
     labels: list[str] | None = None
     """Names of a multilabel task's labels whose probability is at least the mask's threshold."""
     words: list[str] | None = None
-    """Of token classification: the words."""
+    """Token classification: the words."""
     entities: list[Entity] | None = None
-    """Of token classification: the entities that the tags say."""
+    """Token classification: the entities of the tags."""
 
 
 class PredictionList(Resource):
@@ -230,7 +230,7 @@ class Task(Resource):
     batch_size: int
     max_length: int
     local: bool = False
-    """Whether the service has the data at hand."""
+    """Whether the service has the data locally."""
 
 
 class Method(Resource):

@@ -1,18 +1,18 @@
 """HTML of a resource in a notebook: a card of rows and links, and a small curve as inline SVG.
 
-Called by ``_repr_html_`` of the response models. Everything that is given is escaped: names, errors and metadata are other people's
-text. No script, no address but those of the links; colours are the notebook's own, so that it reads in light and dark.
+Called by ``_repr_html_`` of the response models. Everything that is given is escaped: names, errors and metadata are untrusted.
+No script, no address but those of the links; colours are the notebook's own, so that it reads in light and dark.
 """
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
 _WIDTH, _HEIGHT, _EDGE = 360, 90, 4
-"""Of a curve, in pixels."""
+"""Width and height of a curve, in pixels."""
 _COLOURS = ("#3b82c4", "#d97a1e", "#4f9d5b")
-"""Of the curves, in their order; each can be told from the others, and from a white and a black page."""
+"""Colours of the curves, in order; distinct from each other, and from a white and a black page."""
 _MOST_POINTS = 400
-"""Of one curve; more would not be seen at this width."""
+"""Most points of a curve; more are not visible at this width."""
 
 Points = Sequence[tuple[float, float]]
 

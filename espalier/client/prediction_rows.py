@@ -12,9 +12,9 @@ from espalier.client.resource import Text
 from espalier.errors import ApiError, RowError, UnreachableError
 
 MAX_TEXTS, MAX_CHARACTERS = 64, 100_000
-"""Of a request, by default what a service takes by default."""
+"""Rows of a request; the service's default."""
 LIMIT_CODES = frozenset({"too_many_texts", "texts_too_long"})
-"""Refusals of a service that takes less in one request."""
+"""Error codes of a request that is too large."""
 _OF_THE_JOB = frozenset({401, 403, 404, 409, 501})
 """Statuses of a first request that would refuse any row."""
 _WORDS = "token-classification"
@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 class NumberedText(NamedTuple):
-    """A row with its number, from 1, and what is sent of it."""
+    """A row with its number, from 1, and the part that is sent."""
 
     number: int
     row: Row
@@ -34,7 +34,7 @@ class NumberedText(NamedTuple):
 
 
 class PredictedRow(NamedTuple):
-    """A row as it was given, its number from 1, and what the pruned model says of it."""
+    """A row as it was given, its number from 1, and its prediction."""
 
     number: int
     row: Row
@@ -51,12 +51,12 @@ class TextColumns:
 
     @classmethod
     def from_task(cls, names: Iterable[str], kind: str) -> "TextColumns":
-        """Of a task's ``text`` columns and its ``kind``."""
+        """Columns of a task, from its ``text`` columns and its ``kind``."""
         return cls(tuple(names), kind == _WORDS)
 
     @classmethod
     def from_job(cls, job: Job, tasks: Iterable[Task]) -> "TextColumns":
-        """Of the task of a job; ``tasks`` are those that the service knows by name. Raises RowError for one that it does not."""
+        """Columns of a job's task; ``tasks`` is the service's catalog. Raises RowError for a task that is not in it."""
         task = job.spec.get("task")
         if isinstance(task, Mapping):
             return cls.from_task(task.get("text", ()), str(task.get("kind", "classification")))
@@ -66,7 +66,7 @@ class TextColumns:
         return cls.from_task(known.text, known.kind)
 
     def text_of(self, row: Row, number: int) -> NumberedText:
-        """What is sent of a row. Raises RowError naming the row and its column."""
+        """The part of a row that is sent. Raises RowError naming the row and its column."""
         for name in self.names:
             if name not in row:
                 has = ", ".join(map(str, row)) or "none"
@@ -86,13 +86,13 @@ class TextColumns:
 
 
 def _is_half_a_character(text: Any) -> bool:
-    """Whether a text holds half a surrogate pair, which JSON can write and no request can carry."""
+    """Whether a text holds half a surrogate pair, which JSON can express and UTF-8 cannot."""
     return isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 @dataclass
 class RequestSize:
-    """How much one request holds; it becomes less when the service says that it takes less."""
+    """Limits of one request, lowered when the service refuses larger ones."""
 
     texts: int = MAX_TEXTS
     characters: int = MAX_CHARACTERS
@@ -115,7 +115,7 @@ class RequestSize:
             yield batch
 
     def shrink(self, batch: list[NumberedText], code: str) -> None:
-        """Hold half of what ``batch`` was refused for."""
+        """Halve the limit that ``batch`` exceeded."""
         if code == "too_many_texts":
             self.texts = len(batch) // 2
         else:
@@ -123,7 +123,7 @@ class RequestSize:
 
 
 def with_rows(error: ApiError | UnreachableError, batch: list[NumberedText]) -> ApiError | UnreachableError:
-    """The same error naming the row that the service refused, or else the rows that were in the request."""
+    """A copy of the error that names the refused row, or else the rows of the request."""
     first, last = batch[0].number, batch[-1].number
     if first == 1 and isinstance(error, ApiError) and error.status in _OF_THE_JOB:
         return error

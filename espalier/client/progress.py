@@ -1,6 +1,6 @@
 """Progress of a job that is waited for, without a dependency: ``wait(job, progress=True)``.
 
-One line that is drawn over itself on a terminal (standard error) and in a notebook (standard output, where plain text is all it
+One line that is redrawn on a terminal (standard error) and in a notebook (standard output, where plain text is all it
 needs); elsewhere, such as in a log, lines. The command line writes the same lines where it has no terminal for its own bar.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BAR = 20
 """Characters of a bar."""
 _LINES = 10
-"""Of progress where a line cannot be drawn over."""
+"""Steps of progress where a line cannot be redrawn."""
 _NOTEBOOK_COLUMNS = 120
 
 
@@ -31,7 +31,7 @@ class ProgressLines:
         self._shown: tuple[str, int] | None = None
 
     def show(self, job: "Job") -> None:
-        """Write the job as it is now, if there is something to say."""
+        """Write the state of the job, if it has changed."""
         step, total = job_words.steps(job)
         now = (job_words.phase(job), _LINES * step // total if total else 0)
         if now != self._shown:
@@ -67,11 +67,11 @@ class ProgressLine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._output is not None and self._drawn:
-            print(file=self._output, flush=True)  # what is printed next begins on a line of its own
+            print(file=self._output, flush=True)  # later output begins on a new line
 
 
 def _output() -> tuple[TextIO, int | None]:
-    """Where to write, and how many columns of a line can be drawn over; None where no line can."""
+    """Stream to write to, and the columns of a line that can be redrawn; None where no line can be redrawn."""
     if _in_notebook():
         return sys.stdout, _NOTEBOOK_COLUMNS
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":

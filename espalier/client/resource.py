@@ -1,6 +1,6 @@
-"""Base class of the client's response models, paths of resources, and lists of texts: what goes out and comes in, checked.
+"""Base class of the client's response models, paths of resources, and checks of text lists.
 
-Called by ``models.py`` and the files of calls. What another program answers is refused with one line, and never quoted.
+Called by ``models.py`` and the files of calls. A response of another program is refused with one line that never quotes it.
 """
 
 import inspect
@@ -22,7 +22,7 @@ class Resource(BaseModel):
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Raises NotEspalierError for what no Espalier service sends; never quotes it, it may hold a secret."""
+        """Raises NotEspalierError for data that no Espalier service sends; never quotes it, because it may hold a secret."""
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
@@ -30,7 +30,7 @@ class Resource(BaseModel):
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """As ``model_validate``."""
+        """``model_validate`` with NotEspalierError in place of pydantic's error."""
         try:
             return super().model_validate_json(json_data, **options)
         except ValidationError as error:
@@ -38,12 +38,12 @@ class Resource(BaseModel):
 
 
 def resource_path(collection: str, resource: Any) -> str:
-    """Path of a resource or of its id, which may be anything that a person typed. Raises TypeError, ValueError."""
+    """Path of a resource or of its id, which may be any text that a user typed. Raises TypeError, ValueError."""
     name = resource if isinstance(resource, str) else getattr(resource, "id", None)
     if not isinstance(name, str):
         raise TypeError(f"give an id or what the client returned, not {type(resource).__name__}")
     if name in ("", ".", ".."):
-        raise ValueError(f"{name!r} is no id of one of the {collection}")
+        raise ValueError(f"{name!r} is not an id of one of the {collection}")
     return f"/v1/{collection}/{quote(name, safe='')}"
 
 
@@ -77,7 +77,7 @@ def lists_fields(fields: type) -> Callable[[_Call], _Call]:
     """Decorator of a method that takes the fields of a TypedDict as ``**fields``: its signature lists them one by one.
 
     Type checkers read the annotation; ``help()`` and the completion of IPython and notebooks read the signature. Names that are not
-    listed are taken as well: a newer service may know them, and one that does not says what was meant.
+    listed are taken as well: a newer service may have them, and others suggest the most similar field.
     """
 
     def listed(call: _Call) -> _Call:
@@ -102,7 +102,7 @@ def lists_fields(fields: type) -> Callable[[_Call], _Call]:
 
 
 class _Default:
-    """Stands in a signature for the default that the service decides."""
+    """Placeholder in signatures of a default that the service decides."""
 
     def __repr__(self) -> str:
         return "<default of the service>"

@@ -1,4 +1,4 @@
-"""Time limits of the client's requests, and a line for the person who waits for one.
+"""Time limits of the client's requests, and the message about a slow one.
 
 Given to ``Client`` and ``AsyncClient`` as ``timeouts``; used by their ``http.py``.
 """
@@ -11,33 +11,33 @@ from dataclasses import dataclass
 import httpx
 
 SLOW_SECONDS = 3.0
-"""A request without an answer for this long is worth a line."""
+"""Seconds without a response after which the message is shown."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. No request of the client waits for a job, so a service that works answers in far less."""
+    """Seconds. No request of the client waits for a job, so a working service responds much faster."""
 
     connect: float = 5.0
     """For a connection to be accepted; one to this machine has :attr:`connect_loopback`."""
     connect_loopback: float = 1.0
     """This machine accepts a connection at once or not at all."""
     read: float = 60.0
-    """For the answer to begin, and for each further piece of it."""
+    """For the response to begin, and for each further piece of it."""
     upload: float = 600.0
-    """For the answer to an uploaded data set, of which the service checks every row first."""
+    """For the response to an uploaded data set, of which the service checks every row first."""
 
     def for_requests(self, *, loopback: bool) -> httpx.Timeout:
-        """As httpx has them; ``loopback``: to a service on this machine."""
+        """Time limits for httpx; ``loopback``: to a service on this machine."""
         return httpx.Timeout(self.read, connect=min(self.connect, self.connect_loopback) if loopback else self.connect)
 
     def for_uploads(self, *, loopback: bool) -> httpx.Timeout:
-        """The same of a request that carries a data set."""
+        """Time limits for httpx of a request that uploads a data set."""
         return httpx.Timeout(self.upload, connect=self.for_requests(loopback=loopback).connect)
 
 
 def reason_of(error: httpx.RequestError) -> str:
-    """Why there is no answer, in words."""
+    """Description of a timeout."""
     limits = error.request.extensions.get("timeout", {})
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {limits.get('connect', 0):g} s"

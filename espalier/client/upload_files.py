@@ -1,6 +1,6 @@
 """Files of a local model folder that are uploaded: those from which a safetensors model is read.
 
-Called by the client and by ``espalier models push``, which says what was left out.
+Called by the client and by ``espalier models push``, which lists the files left out.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ _KINDS = (".safetensors", ".json", ".txt", ".model", ".jinja")
 def model_files(folder: Path) -> dict[str, Path]:
     """Name and path of each file to be sent: of a folder those a model is read from, of a zip the zip itself.
 
-    Raises OSError: FileNotFoundError for what is not there, and for a folder without such files.
+    Raises OSError: FileNotFoundError for a missing path, and for a folder without such files.
     """
     if folder.is_file():
         return {folder.name: folder}
@@ -22,7 +22,7 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def left_out(folder: Path) -> list[str]:
-    """Names of what else lies in the folder; a slash behind those of folders."""
+    """Names of the other files and folders in the folder; those of folders end in a slash."""
     if folder.is_file():
         return []
     others = [entry for entry in sorted(folder.iterdir()) if not _is_needed(entry)]

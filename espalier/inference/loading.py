@@ -21,8 +21,8 @@ def load_pruned(
 
     The base model is found by the name and commit in the mask, under ``models_dir`` (default: ``ESPALIER_MODELS_DIR``) or
     on the hub, or given as a folder by ``model``; a base with other weights is refused. ``weights`` is only for methods
-    that train weights (default: ``weights.safetensors`` beside the mask). Raises pruning.errors.PermanentError or TemporaryError;
-    ImportError without the extra.
+    that train weights (default: ``weights.safetensors`` in the mask's folder). Raises pruning.errors.PermanentError or
+    TemporaryError; ImportError without the extra.
     """
     try:
         from pruning.inference import pruned_model
@@ -53,7 +53,7 @@ def models_folder(given: str | Path | None) -> Path | None:
 
 
 def import_error(name: str, missing: ImportError) -> ImportError:
-    """What to do when ``name`` cannot be used: install the extra, or give way to Espalier's own package ``pruning``."""
+    """Remedy when ``name`` cannot be imported: install the extra, or rename another package called ``pruning``."""
     if (missing.name or "").partition(".")[0] == "pruning":
         return ImportError(f"{name} finds another package named pruning before Espalier's; rename it, or start elsewhere")
     remedy = explain(missing)

@@ -1,4 +1,4 @@
-"""``MaskBank``: many masks on one base model in memory. Needs the ``train`` extra; loaded when it is first asked for."""
+"""``MaskBank``: many masks on one base model in memory. Needs the ``train`` extra; loaded on first use."""
 
 from pathlib import Path
 

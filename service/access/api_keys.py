@@ -41,12 +41,12 @@ OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
 
 
 class Scope(StrEnum):
-    """What a key is good for."""
+    """Scopes of a key."""
 
     READ = "jobs:read"
     WRITE = "jobs:write"
     ADMIN = "admin"
-    """Everything, and of all owners."""
+    """All operations, on the jobs of all owners."""
 
 
 ALL_SCOPES = frozenset(Scope)
@@ -84,7 +84,7 @@ def create(
 
 
 class ValidKey(NamedTuple):
-    """A key that is known, neither revoked nor expired."""
+    """A valid key, neither revoked nor expired."""
 
     row: Row[Any]
     """A plain row with the names of ``ApiKey``."""
@@ -101,7 +101,7 @@ def find(session: Session, key: str) -> ValidKey:
 
 
 def find_all(connection: Connection, given: Collection[str]) -> dict[str, ValidKey | InvalidKeyError]:
-    """Each given key, found or with the error that refuses it."""
+    """Each given key's row, or the error that refuses it."""
     digests = {key: _digest(key) for key in given if is_well_formed(key)}
     rows: dict[str, Row[Any]] = {}
     if digests:
@@ -111,7 +111,7 @@ def find_all(connection: Connection, given: Collection[str]) -> dict[str, ValidK
 
 
 def find_by_id(connection: Connection, key_id: str) -> ValidKey:
-    """The key that a session was begun with. Raises InvalidKeyError."""
+    """The key with which a session was started. Raises InvalidKeyError."""
     found = _check_row(connection.execute(_FIND_ID, {"id": key_id}).first())
     if isinstance(found, InvalidKeyError):
         raise found

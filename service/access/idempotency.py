@@ -15,7 +15,7 @@ from service.errors import IdempotencyKeyReusedError, RequestInProgressError
 
 
 def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float) -> StoredResponse | None:
-    """The response that this request got before; None for the first one.
+    """The stored response to this request; None for the first request.
 
     Raises IdempotencyKeyReusedError for the key of another request.
     """

@@ -1,6 +1,6 @@
 """Storage quotas, checked when a job is submitted and before an artifact, a data set or a model is stored.
 
-What counts is artifacts, data sets and models by their announced sizes, also while they are still being written, the records of
+Counted are artifacts, data sets and models by their announced sizes, also while they are being written, the records of
 jobs (spec, metadata, events, metrics) and the checkpoints of jobs that have not ended; concurrent submissions and files may
 overshoot by their own sizes.
 """
@@ -39,8 +39,8 @@ def check_submission(session: Session, quota: Quota, owner: str) -> None:
 def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
     """Check that a new artifact, which is a row of this transaction, fits. Raises QuotaExceededError.
 
-    A complete one of the same name does not count, because it will be replaced; nor do checkpoints, which go when their jobs
-    end: a job that has run for hours should not lose its result to them.
+    A complete one of the same name does not count, because it will be replaced; nor do checkpoints, which are deleted when their
+    jobs end: a job that has run for hours should not lose its result to them.
     """
     same_name = (Artifact.job_id == artifact.job_id, Artifact.name == artifact.name, Artifact.complete)
     replaced = session.scalars(select(func.coalesce(func.sum(Artifact.size), 0)).where(*same_name)).one()
@@ -70,7 +70,7 @@ def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: boo
 
 
 def _check_limits(session: Session, quota: Quota, owner: str, *, additional: int, what: str, checkpoints: bool = True) -> None:
-    """Check that what is stored and ``additional`` bytes are within the limits."""
+    """Check that the stored bytes and ``additional`` ones are within the limits."""
 
     def needed(of: str | None) -> int:
         return stored_bytes(session, of, checkpoints=checkpoints) + additional

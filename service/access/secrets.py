@@ -39,7 +39,7 @@ def put(session: Session, settings: Settings, owner: str, name: str, value: str)
 
 
 def set_at(session: Session, owner: str, name: str) -> datetime | None:
-    """When the secret was set; None if it is not. Nothing else of it is ever shown."""
+    """When the secret was set; None if it is not. Nothing else about it is ever shown."""
     return session.scalars(select(Secret.set_at).where(Secret.owner == owner, Secret.name == name)).one_or_none()
 
 
@@ -62,12 +62,12 @@ def unseal(settings: Settings, owner: str, name: str, stored: bytes) -> str:
         return AESGCM(_key(settings, make=False)).decrypt(nonce, sealed, _associated_data(owner, name)).decode()
     except InvalidTag as error:
         raise SecretsUnavailableError(
-            f"The {name} of {owner} was stored under another secret key; set it again, or bring ESPALIER_SECRET_KEY back."
+            f"The {name} of {owner} was stored under another secret key; set it again, or restore the former ESPALIER_SECRET_KEY."
         ) from error
 
 
 def delete(session: Session, owner: str, name: str) -> None:
-    """Delete a secret; one that is not set is no error."""
+    """Delete a secret; one that is not set is not an error."""
     session.execute(sql_delete(Secret).where(Secret.owner == owner, Secret.name == name))
 
 
@@ -90,7 +90,7 @@ def _key(settings: Settings, *, make: bool) -> bytes:
             f"workers; {_HOW_TO_MAKE_ONE}"
         )
     try:
-        return _decoded(file.read_text("utf-8-sig"), str(file))  # Windows editors write a mark
+        return _decoded(file.read_text("utf-8-sig"), str(file))  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise SecretsUnavailableError(f"The secret key cannot be read from {file}: {error}") from error
 

@@ -33,7 +33,7 @@ class ArtifactBackend(Protocol):
         """Store all pieces. Raises what ``batches`` raises, LeaseLostError, StorageUnavailableError."""
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
-        """These bytes, piece by piece. Raises ArtifactNotFoundError, StorageUnavailableError."""
+        """The bytes of a range, piece by piece. Raises ArtifactNotFoundError, StorageUnavailableError."""
 
 
 class DatabaseBackend:
@@ -96,7 +96,9 @@ class ObjectBackend:
             bucket.head(self.stored.name)
         except ObjectMissingError as error:
             self._check_not_deleted(database)
-            raise ObjectMissingError(f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}.") from error
+            raise ObjectMissingError(
+                f"The object storage no longer has {self.artifact.name} of job {self.artifact.job_id}."
+            ) from error
 
         def pieces() -> Iterator[bytes]:
             for offset in range(start, stop, READ_BYTES):
@@ -106,7 +108,7 @@ class ObjectBackend:
         return pieces()
 
     def _check_not_deleted(self, database: Database) -> None:
-        """The object outlives the artifact's row for a while, but must not be read any more."""
+        """Refuse to read: the object outlives the artifact's row for a while."""
         with database.read() as session:
             if not session.scalar(select(exists().where(Artifact.id == self.artifact.id))):
                 raise _deleted(self.artifact)
@@ -116,7 +118,7 @@ def create_backend(session: Session, artifact: Artifact, storage_url: str | None
     """The backend for a new artifact, which is a row of this transaction."""
     if storage_url is None:
         return DatabaseBackend(artifact)
-    # the id alone would come again in a database that was restored from a copy
+    # the id alone would be reused in a database that was restored from a copy
     name = f"{ARTIFACTS}{artifact.job_id}/{artifact.attempt}/{artifact.id}-{secrets.token_hex(8)}"
     stored = StoredObject(artifact_id=artifact.id, storage=storage_url, name=name)
     session.add(stored)
@@ -125,7 +127,7 @@ def create_backend(session: Session, artifact: Artifact, storage_url: str | None
 
 
 def backend_for(session: Session, artifact: Artifact) -> ArtifactBackend:
-    """The backend that holds a stored artifact, whatever the setting is now."""
+    """The backend that holds a stored artifact, independent of the current setting."""
     stored = session.get(StoredObject, artifact.id)
     return DatabaseBackend(artifact) if stored is None else ObjectBackend(artifact, stored)
 

@@ -1,9 +1,9 @@
 """Garbage collection in the object storage: deletes objects and uploads that no row needs.
 
 Called by ``worker.maintenance.garbage_collector``; nothing else deletes there, except for a job's checkpoints at its end. An object
-is garbage when its row is gone (job deleted, artifact replaced, worker lost between upload and commit). The storage is listed first
-and the database queried after: a row exists before its object does, so an object without one will never have one. Only the storage
-that is set now is collected: a database copied to elsewhere also names the storage of its origin.
+is garbage when its row is deleted (job deleted, artifact replaced, worker lost between upload and commit). The storage is listed
+first and the database queried after: a row exists before its object does, so an object without one will never have one. Only the
+storage that is set now is collected: a copied database also names the storage of the original.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -87,7 +87,7 @@ def _abort_uploads(bucket: Bucket, folder: str, needed: Callable[[set[str]], set
 
 
 def _with_row(database: Database, names: Iterable[str], column: Any = StoredObject.name) -> set[str]:
-    """Those that a row names, under any URL: the same storage may have several."""
+    """Objects that a row names, under any URL: the same storage may have several."""
     asked, found = sorted(names), set[str]()
     for start in range(0, len(asked), _NAMES_PER_QUERY):
         with database.read() as session:
@@ -97,7 +97,7 @@ def _with_row(database: Database, names: Iterable[str], column: Any = StoredObje
 
 
 def _unfinished(database: Database, job_ids: Iterable[str]) -> set[str]:
-    """Those of ``job_ids`` that have not ended."""
+    """Jobs of ``job_ids`` that have not ended."""
     asked, found = sorted(job_ids), set[str]()
     for start in range(0, len(asked), _NAMES_PER_QUERY):
         with database.read() as session:

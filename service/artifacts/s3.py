@@ -7,9 +7,9 @@ StorageUnavailableError when the storage does not answer or refuses; details go 
 
 Uploads are boto3's managed transfers, without its threads: 24 parts of 8 MiB were stored with a peak of 10 MiB in the caller's
 thread, against 95 MiB in eleven more threads by default, where moreover a KeyboardInterrupt raised by the source hung. So parts
-are read one after the other, each once the former one is stored; whatever the source raises between two parts aborts the upload
-and is raised unchanged; and an object exists whole or not at all. After a part has failed, boto3 reads the source to its end
-before it reports the error; sources must bear that. Downloads are ranges of our own, since a managed download would write to a
+are read one after the other, each once the former one is stored; an exception of the source between two parts aborts the
+upload and is raised unchanged; and an object exists whole or not at all. After a part has failed, boto3 reads the source to its end
+before it reports the error; sources must allow that. Downloads are ranges of our own, since a managed download would write to a
 file as fast as it can, and a slow HTTP client must hold no connection to the storage.
 """
 
@@ -26,7 +26,7 @@ from service.urls import StorageUrl, parse_storage_url
 PART_BYTES = 8 * 1024 * 1024
 """Uploaded at a time. S3 allows 10,000 parts, which makes 78 GiB the largest file, and parts under 5 MiB only at the end."""
 READ_BYTES = 4 * 1024 * 1024
-"""Most that is read at a time, whole: a slow reader keeps no connection."""
+"""Bytes of one read, buffered: a slow reader holds no connection."""
 _READ_ATTEMPTS = 3
 _MISSING_CODES = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
 _client_lock = threading.Lock()
@@ -80,7 +80,7 @@ class Bucket:
         wanted = {**self._bucket, "Key": self.url.key(name), "Range": f"bytes={start}-{stop - 1}"}
         for attempts_left in reversed(range(_READ_ATTEMPTS)):
             try:
-                with self._translating_errors(f"get {name}"):  # the SDK repeats requests, but no body that breaks off
+                with self._translating_errors(f"get {name}"):  # the SDK repeats requests, but not an interrupted body
                     return bytes(self._client.get_object(**wanted)["Body"].read())
             except ObjectMissingError:
                 raise
@@ -106,13 +106,13 @@ class Bucket:
         return [(self._name(found["Key"]), found["UploadId"]) for page in pages for found in page]
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete objects; a missing one is no error. One by one: not every storage can delete several per request."""
+        """Delete objects; a missing one is not an error. One by one: not every storage can delete several per request."""
         for name in names:
             with self._translating_errors(f"delete {name}"):
                 self._client.delete_object(**self._bucket, Key=self.url.key(name))
 
     def abort_upload(self, name: str, upload: str) -> None:
-        """Abort a multipart upload and free its parts; a missing one is no error."""
+        """Abort a multipart upload and free its parts; a missing one is not an error."""
         with suppress(ObjectMissingError), self._translating_errors(f"abort {name}"):
             self._client.abort_multipart_upload(**self._bucket, Key=self.url.key(name), UploadId=upload)
 
@@ -179,9 +179,9 @@ def _client(endpoint: str | None, region: str | None, addressing: str | None) ->
         response_checksum_validation="when_required",
         s3={"payload_signing_enabled": True, "addressing_style": addressing or ("path" if endpoint else "auto")},
     )
-    region = region or ("us-east-1" if endpoint else None)  # stores of one region require some name all the same
+    region = region or ("us-east-1" if endpoint else None)  # stores of one region still require a region name
     try:
         return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
-    except BotoCoreError as error:  # e.g. AWS_PROFILE names none that is there
+    except BotoCoreError as error:  # e.g. AWS_PROFILE names a missing profile
         log.warning("the object storage cannot be used: %s", error)
         raise StorageUnavailableError(f"The object storage cannot be used: {type(error).__name__}.") from error

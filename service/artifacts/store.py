@@ -1,6 +1,6 @@
 """Artifact store: files that jobs made, written by the worker and read by the API, streamed in pieces.
 
-Their bytes lie in a backend (``service.artifacts.backends``); rows alone decide what exists.
+Their bytes are in a backend (``service.artifacts.backends``); rows alone decide what exists.
 """
 
 import errno
@@ -142,7 +142,7 @@ def _open_regular(path: Path) -> BinaryIO:
     file = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise ArtifactMismatchError(f"File {path.name} is no regular file.")
+        raise ArtifactMismatchError(f"File {path.name} is not a regular file.")
     return file
 
 
@@ -169,4 +169,4 @@ def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int
         if not data:
             break
     if digest.hexdigest() != sha256:
-        raise ArtifactMismatchError(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
+        raise ArtifactMismatchError(f"File {name} has sha-256 {digest.hexdigest()}, not the announced {sha256}.")

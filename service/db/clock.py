@@ -1,4 +1,4 @@
-"""The database's clock in SQL: the only clock that decides anything, so that a host with a wrong clock does no harm.
+"""The database's clock in SQL: the only clock for decisions, so that a host's wrong clock has no effect.
 
 Times are UTC with microseconds in both databases and timezone-aware in Python.
 """

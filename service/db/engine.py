@@ -24,8 +24,8 @@ from service.db.pool import TimedPool
 from service.urls import normalize_database_url
 
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
-"""What a database raises that is away, restarting or overloaded; worth another try."""
-_BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
+"""Exceptions of a database that is unreachable, restarting or overloaded; worth another try."""
+_BUSY_MILLISECONDS = 20_000  # every write transaction here is short; a longer one is stuck
 _IDLE_LIMIT = "idle_in_transaction_session_timeout"
 """A worker frozen inside a transaction holds its job's row lock, and the reaper could not requeue the job."""
 _IDLE_SECONDS = "30s"
@@ -73,7 +73,7 @@ class Database:
         """A connection for one query of plain rows, which is a snapshot of its own.
 
         No session, and on PostgreSQL no transaction either, for both would cost more than the query. There it also has a
-        read timeout and a connection pool of its own, and raises OperationalError when the server is silent for some
+        read timeout and a connection pool of its own, and raises OperationalError when the server sends nothing for some
         seconds, because many requests wait for one such query (``api.request.query_batcher``).
         """
         with self._single_read_engine.connect() as connection:
@@ -127,9 +127,9 @@ def _create_engine(url: str) -> Engine:
 
 
 def _create_private_file(path: Path) -> None:
-    """An empty file that only its owner may read, in a folder likewise, where there is none: rows of all owners go there.
+    """Create the database file, empty, in a folder of its own, both readable by their owner alone, because rows of all owners are
 
-    SQLite gives the files beside it the same mode. What exists keeps the mode that the operator gave it.
+    stored there. SQLite gives its side files the same mode. Existing files and folders keep their mode.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -140,7 +140,7 @@ def _postgres_engine(url: str, pool_size: int = _POOL_SIZE, **defaults: Any) -> 
     engine = create_engine(
         address,
         json_serializer=_to_json,
-        hide_parameters=True,  # errors go to logs, and parameters are what users wrote
+        hide_parameters=True,  # errors are logged, and parameters hold data of users
         pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
         poolclass=TimedPool,
         pool_size=pool_size,
@@ -153,15 +153,15 @@ def _postgres_engine(url: str, pool_size: int = _POOL_SIZE, **defaults: Any) -> 
 
 
 def split_pooler(url: URL) -> tuple[URL, bool]:
-    """``url`` as the driver knows it, and whether it names a pooler (``pooler=transaction``, ``service.urls``)."""
+    """``url`` in the driver's form, and whether it names a pooler (``pooler=transaction``, ``service.urls``)."""
     return url.difference_update_query(["pooler"]), "pooler" in url.query
 
 
 def _connect_args(address: URL, *, pooled: bool, options: str = "", **defaults: Any) -> dict[str, Any]:
-    """Parameters of every connection. What the URL says itself wins, its ``options`` setting by setting."""
+    """Parameters of every connection. Parameters of the URL take precedence, its ``options`` setting by setting."""
     given = {**_POSTGRES_DEFAULTS, **defaults}
     arguments = {name: value for name, value in given.items() if name not in address.query}
-    if pooled:  # a server connection is another client's a moment later: no prepared statements, no session settings
+    if pooled:  # a server connection is given to another client between transactions: no prepared statements, no session settings
         return arguments | {"prepare_threshold": None}
     own = f"-c {_IDLE_LIMIT}={_IDLE_SECONDS} {options}".strip()
     theirs = address.query.get("options", "")
@@ -175,7 +175,7 @@ def _limit_idle_transaction(connection: Connection) -> None:
 
 
 def _single_read_engine(url: str) -> Engine:
-    """Autocommit connections to PostgreSQL on which a silent server is noticed within seconds, by either side."""
+    """Autocommit connections to PostgreSQL on which either side detects an unresponsive peer within seconds."""
     from service.db.read_timeout import READ_TIMEOUT_SECONDS, TimeoutConnection  # imports psycopg: 0.1 s
 
     options = f"-c statement_timeout={int(READ_TIMEOUT_SECONDS * 1000)}"

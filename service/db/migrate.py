@@ -24,23 +24,23 @@ from service.db.engine import Database
 
 _MIGRATION_LOCK = 0x657370616C  # any number that no other user of the same PostgreSQL takes ("espal")
 _LOCK_SECONDS = 2
-"""How long a migration waits for the lock of a table: whatever comes to the table later waits behind it."""
+"""How long a migration waits for the lock of a table: later statements on the table wait behind it."""
 _ATTEMPTS, _PAUSE_SECONDS = 60, 5.0
-"""How often a table is asked for: for seven minutes in all, in which a dump or a long query may end."""
+"""Tries for the lock of a table: seven minutes in all, in which a dump or a long query may end."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_POLL_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
 class TablesInUseError(RuntimeError):
-    """Other transactions held a table for as long as the migration tried to get it."""
+    """Other transactions held a table during all tries of the migration."""
 
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to ``revision``; concurrent calls wait for each other, and the later ones find it done.
 
     On PostgreSQL API and workers may run: each migration is committed by itself and repeats what an interrupted one left
-    (``migrations.online``). Raises TablesInUseError when long transactions of others leave it no chance.
+    (``migrations.online``). Raises TablesInUseError when long transactions of others hold a table all the time.
     """
     for _ in range(_ATTEMPTS):
         try:
@@ -49,12 +49,12 @@ def upgrade(url: str, revision: str = "head") -> None:
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
-            log.warning("a table is in use, the migration goes on in %g s: %s", _PAUSE_SECONDS, error.orig)
+            log.warning("a table is in use, the migration continues in %g s: %s", _PAUSE_SECONDS, error.orig)
             time.sleep(_PAUSE_SECONDS)
         else:
             return
     raise TablesInUseError(
-        f"other transactions held a table that must change each of the {_ATTEMPTS} times it was asked for; see which ones in "
+        f"other transactions held a table that must change, in all {_ATTEMPTS} tries; see which ones in "
         "pg_stat_activity (xact_start), end them and run the migration again"
     )
 
@@ -103,10 +103,11 @@ def migrating(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _postgres_locked(connection: Connection) -> Iterator[None]:
-    """By an advisory lock that a second connection holds in an idle transaction, which a pooler keeps on one server connection.
+    """Lock by an advisory lock that a second connection holds in an idle transaction, which a pooler keeps on one server
+    connection.
 
     An index that is built concurrently waits for every snapshot older than itself. A statement that waits for the lock would
-    have one, and each would wait for the other; so the lock is asked for again and again. A READ COMMITTED transaction that
+    have one, and each would wait for the other; so the lock is polled. A READ COMMITTED transaction that
     is idle has none, once another statement has closed the query before it.
     """
     event.listen(connection, "begin", _limit_lock_wait)
@@ -127,7 +128,7 @@ def _limit_lock_wait(connection: Connection) -> None:
 
 @contextmanager
 def _sqlite_locked(connection: Connection) -> Iterator[None]:
-    """By a lock file: the switch to WAL, which is permanent, fails while other connections use the database."""
+    """Lock by a lock file: the switch to WAL, which is permanent, fails while other connections use the database."""
     with Path(f"{connection.engine.url.database}.migrating").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # SQLite alters a table by copying and dropping it, and dropping a parent would delete its children

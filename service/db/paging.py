@@ -2,7 +2,7 @@
 
 A cursor names the position after a page's last row, so pages neither repeat nor skip rows while rows come and go.
 
-Rows hold what users and trainers wrote, so a number of rows alone bounds no page: a hundred of 64 KiB are 6 MiB, a thousand 64.
+Rows hold data of users and trainers, so a number of rows alone does not bound a page: a hundred of 64 KiB are 6 MiB, a thousand 64.
 A page that reaches PAGE_BYTES ends earlier, with the cursor of its last row. Rows are read a few at a time until then.
 """
 
@@ -19,7 +19,7 @@ from service.errors import InvalidCursorError
 from service.ids import is_id
 
 PAGE_BYTES = 4 * 1024 * 1024
-"""Of the documents in its rows; the names of fields and what else belongs to a row come on top."""
+"""Bytes of the documents in a page's rows; field names and other columns are not counted."""
 T = TypeVar("T")
 
 
@@ -49,7 +49,7 @@ def json_bytes(*documents: Any) -> int:
 
 
 def fill_page(batches: Iterable[Sequence[T]], size: Callable[[T], int], limit: int) -> tuple[list[T], bool]:
-    """The first ``limit`` rows of ``batches`` that PAGE_BYTES have room for, at least one, and whether any row comes after.
+    """The first ``limit`` rows of ``batches`` within PAGE_BYTES, at least one, and whether any row comes after.
 
     ``size`` gives the bytes of a row. No batch is read beyond the one that has the next row.
     """

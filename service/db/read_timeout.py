@@ -20,14 +20,14 @@ class ServerTimeoutError(psycopg.OperationalError):
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """Closes itself and raises ServerTimeoutError when the server has been silent for READ_TIMEOUT_SECONDS."""
+    """Closes itself and raises ServerTimeoutError when the server has sent nothing for READ_TIMEOUT_SECONDS."""
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **options: Any) -> RV:
         """psycopg calls this to wait for every response."""
         try:
             return super().wait(_within(gen, READ_TIMEOUT_SECONDS), *arguments, **options)
         except ServerTimeoutError:
-            self.close()  # a late response would be taken for that to the next statement
+            self.close()  # a late response would be read as that to the next statement
             raise
 
 

@@ -32,7 +32,7 @@ requested_devices = func.coalesce(Job.devices, Job.spec["devices"].as_integer(),
 
 @dataclass(frozen=True)
 class ControlRequests:
-    """What the user has requested of a running job."""
+    """Open requests of the user for a running job."""
 
     cancel: bool
     pause: bool
@@ -67,7 +67,7 @@ def claim(
         .where(*due_jobs(devices, protocol))
         .order_by(*_CLAIM_ORDER)
         .limit(1)
-        .with_for_update(skip_locked=True)  # PostgreSQL: two claimers take two jobs, none waits for the other
+        .with_for_update(skip_locked=True)  # PostgreSQL: concurrent claims take different jobs and do not wait for each other
         .scalar_subquery()
     )
     return transition(
@@ -110,7 +110,7 @@ def record_metrics(session: Session, fence: Fence, *, step: int, values: dict[st
 
 
 def set_phase(session: Session, fence: Fence, phase: str) -> None:
-    """Set what the attempt is doing."""
+    """Set the phase of the attempt."""
     fence.require(update_guarded(session, fence.where(), phase=phase, progress_at=now_sql()))
 
 
@@ -125,7 +125,7 @@ def set_progress(
     device: str | None = None,
     checkpoint_bytes: int | None = None,
 ) -> None:
-    """Set how far the attempt is. What is None stays as it was; ``metrics`` are merged into the latest ones."""
+    """Set the progress of the attempt. Values of None are left unchanged; ``metrics`` are merged into the latest ones."""
     given = {
         "step": step,
         "total_steps": total_steps,
@@ -167,7 +167,7 @@ def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_arti
 
 
 def fail(session: Session, fence: Fence, *, error: Failure) -> Job:
-    """Finish the job as failed, for a reason that another attempt would meet again."""
+    """Finish the job as failed, for a reason that would make every attempt fail."""
     return fence.require(transition(session, Status.FAILED, fence.job_id, *fence.where(), details={"error": error}, error=error))
 
 

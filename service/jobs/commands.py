@@ -37,9 +37,10 @@ def create(
     export_of: str | None = None,
     evaluation: dict[str, Any] | None = None,
 ) -> Job:
-    """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds.
+    """Add a queued job with its first event, ``created``. Jobs of higher ``priority`` are claimed first; ``max_duration`` in
+    seconds.
 
-    ``warnings`` are what is to be said of it before it has run; with ``evaluation`` the mask of ``export_of`` is evaluated.
+    ``warnings`` are those known before it runs; with ``evaluation`` the mask of ``export_of`` is evaluated.
     """
     reads = "export_of" if evaluation is None else "evaluation_of"
     origin = {"retried_from": retried_from, reads: export_of}
@@ -150,7 +151,7 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
 def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
     """Remove a job that has ended with everything that belongs to it, its exports and evaluations too, whose attempts end then.
 
-    ``service.operations.deletion`` has deleted what is large before.
+    ``service.operations.deletion`` has deleted the large data before.
 
     Raises JobNotFoundError, or IllegalTransitionError while it has not ended.
     """
@@ -180,7 +181,7 @@ def _lease_expired(session: Session, job_id: str) -> bool:
 
 
 def _details(job: Job) -> dict[str, Any]:
-    """Of the status event: why the request is fulfilled here and not by a worker."""
+    """Details of the status event: reason why the request is fulfilled here and not by a worker."""
     return {"reason": "requested"} | ({"forced": "worker_lost"} if job.status is Status.RUNNING else {})
 
 

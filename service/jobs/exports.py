@@ -22,9 +22,9 @@ def request_export(
     """The job that has, or will make, the exports of ``job_id``, which has succeeded.
 
     ``artifact_names`` gives the artifact of each format. A job that has made all of them and still has the files, or is about
-    to make them, serves repeated requests; else a new one is queued. Raises JobNotFoundError.
+    to make them, is returned to repeated requests; else a new one is queued. Raises JobNotFoundError.
     """
-    pruned = lock_row(session, Job.id == job_id)  # of two concurrent requests the second finds the job of the first
+    pruned = lock_row(session, Job.id == job_id)  # the second of two concurrent requests finds the job of the first
     if pruned is None:
         raise JobNotFoundError(job_id)
     existing = _find_existing(session, pruned, artifact_names)

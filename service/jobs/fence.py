@@ -25,7 +25,7 @@ class Fence:
 
     @classmethod
     def from_row(cls, job: Job) -> Self:
-        """Of the attempt that runs ``job`` now."""
+        """Fence of the attempt that runs ``job`` now."""
         return cls(job.id, job.attempt)
 
     def where(self) -> tuple[ColumnElement[bool], ...]:

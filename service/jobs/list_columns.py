@@ -1,7 +1,7 @@
 """Filling of the columns that lists of jobs are filtered by, for rows that an older version of the service inserted.
 
 Called by ``worker.maintenance.garbage_collector``. While an upgrade goes on, an API of the version before inserts jobs without
-these columns; they would be in no filtered list for good.
+these columns; they would never be in a filtered list.
 """
 
 from sqlalchemy import text

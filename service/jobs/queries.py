@@ -122,7 +122,7 @@ def event_page(session: Session, job_id: str, *, after: int = 0, limit: int) -> 
 
 
 def metric_page(session: Session, job_id: str, *, after: int = 0, limit: int) -> tuple[list[Row[Any]], bool]:
-    """As ``event_page``: rows with the columns of ``Metric`` and an ``id`` above ``after``, oldest first."""
+    """Like ``event_page``: rows with the columns of ``Metric`` and an ``id`` above ``after``, oldest first."""
     batches = _read_batches(session, _METRICS, job_id, after, limit, lambda row: row.id)
     return fill_page(batches, lambda row: json_bytes(row.values), limit)
 
@@ -142,7 +142,8 @@ def _read_batches(
 
 
 class _MetadataValue(FunctionElement[str]):
-    """Value under a key of the user's metadata. The key is a bound value and no JSON path, so dots and quotes in it are plain."""
+    """Value under a key of the user's metadata. The key is a bound value and not a JSON path, so dots and quotes in it are
+    literal."""
 
     type = Text()
     inherit_cache = True

@@ -18,7 +18,7 @@ from service.tracing import spans
 
 
 class EventType(StrEnum):
-    """What a receiver can be told of."""
+    """Types of events that a receiver can subscribe to."""
 
     STARTED = "job.started"
     PAUSED = "job.paused"
@@ -28,7 +28,7 @@ class EventType(StrEnum):
 
 
 FINAL_EVENTS = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED)
-"""The events of a webhook that names none."""
+"""Default events of a webhook."""
 _EVENT_OF_STATUS = {
     Status.RUNNING: EventType.STARTED,
     Status.PAUSED: EventType.PAUSED,
@@ -66,7 +66,7 @@ def copy_webhooks(session: Session, from_job: str, to_job: str) -> None:
 
 
 def _body(event: EventType, job: Job) -> str:
-    """Thin, as Standard Webhooks advises: the receiver asks the API for more."""
+    """Body of a message; minimal, as Standard Webhooks advises: the receiver reads details from the API."""
     data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.user_metadata}
     if job.sweep_id is not None:
         data["sweep_id"] = job.sweep_id

@@ -48,9 +48,9 @@ class JobView(NamedTuple):
     """A job with its artifacts and its webhook."""
 
     job: Row[Any]
-    """Has the attribute names of ``Job``."""
+    """Row with the attribute names of ``Job``."""
     artifacts: Sequence[ArtifactView]
-    """The complete ones, by name."""
+    """Complete artifacts, by name."""
     webhook: WebhookView | None
     """The webhook that was submitted with it."""
 

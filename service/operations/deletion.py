@@ -1,4 +1,4 @@
-"""Deletion of a job or a sweep with all that it made, in short transactions.
+"""Deletion of a job or a sweep with all its files, in short transactions.
 
 Called by the API, and for its batches by ``service.operations.retention``. Gigabytes of chunks deleted in one transaction would
 hold SQLite's only write lock for longer than a lease. So the artifacts are hidden first, their chunks deleted a few megabytes at
@@ -19,7 +19,7 @@ from service.jobs import commands
 from service.sweeps import sweeps
 
 _BATCH_BYTES = 4 * 1024 * 1024
-"""Of chunks, per transaction."""
+"""Bytes of chunks deleted per transaction."""
 
 
 def delete_job(database: Database, job_id: str, *, owner: str | None = None) -> None:
@@ -56,7 +56,7 @@ def hide_artifacts(session: Session, job_ids: Sequence[str]) -> list[int]:
 
 
 def delete_chunks(database: Database, artifact_ids: Sequence[int], should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Delete the chunks of hidden artifacts; other writers get their turn between two transactions."""
+    """Delete the chunks of hidden artifacts; other writers can proceed between two transactions."""
     for artifact_id in artifact_ids:
         with database.read() as session:
             chunk_bytes = session.scalar(select(Artifact.chunk_bytes).where(Artifact.id == artifact_id))

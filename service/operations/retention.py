@@ -1,7 +1,7 @@
 """Retention: cancels jobs that are paused for long, deletes jobs that ended long ago, and before them their artifacts.
 
 Called by ``worker.maintenance.garbage_collector``; ages follow the database's clock. Deletes in small transactions, so that
-gigabytes of chunks do not block other writers. ``service.artifacts.garbage`` deletes the objects whose rows are gone.
+gigabytes of chunks do not block other writers. ``service.artifacts.garbage`` deletes the objects whose rows were deleted.
 """
 
 from collections.abc import Callable, Sequence

@@ -51,9 +51,9 @@ class Statistics:
 
     jobs: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     exporting: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
-    """Those of ``jobs`` that export or evaluate the mask of another."""
+    """Jobs among ``jobs`` that export or evaluate the mask of another."""
     oldest_queued_seconds: float = 0.0
-    """How long the oldest due job has been due."""
+    """Seconds that the oldest due job has been due."""
     attempts: int = 0
     attempts_failed: int = 0
     """Attempts that were lost or failed for an outside reason."""
@@ -136,15 +136,15 @@ def _file_bytes(session: Session) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits and who works on it, at one moment."""
+    """Queue and workers at one moment."""
 
     waiting: int
     """Queued jobs, those that wait for a second attempt included."""
     oldest_at: datetime | None
-    """When the oldest of them was submitted."""
+    """Submission time of the oldest of them."""
     running: int
     workers: Sequence[Worker]
-    """Those heard of lately, oldest first."""
+    """Workers with a recent heartbeat, oldest first."""
 
 
 def read_queue(session: Session, *, worker_seen_seconds: float) -> Queue:

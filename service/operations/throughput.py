@@ -1,8 +1,9 @@
-"""Throughput: how long a run would take, from the rates that were measured in runs that have succeeded.
+"""Run time estimates from the measured rates of runs that have succeeded.
 
 Called by the API for a dry run. Rates of workers that are alive come first; a service whose workers have just been restarted falls
-back on those of the former ones. Which of them had the same model or task is only looked at among the owner's own jobs, so that
-nothing is told of what others run.
+back on those of the former ones. Model and task are compared only among the owner's own jobs, so that nothing about other owners'
+jobs is revealed.
+
 """
 
 from collections.abc import Sequence
@@ -18,12 +19,13 @@ from service.jobs import heartbeats
 from service.states import Status
 
 _LOOKED_AT = 200
-"""Newest jobs that are looked at."""
+"""Newest jobs that are considered."""
 _USED = 5
-"""Newest of those that are alike whose median counts."""
+"""Newest similar jobs of which the median is taken."""
 _BASELINE_FACTOR = 1.8
-"""Time of a row in full fine-tuning over that of a row in the training of a mask, where no run tells: as measured on a MiniLM
-of six layers with 8 rows a step, on one core. It is less with more rows a step, which share the optimizer's work on all weights."""
+"""Time of a row in full fine-tuning over that of a row in the training of a mask, where no run has measured it: as measured on a
+MiniLM of six layers with 8 rows a step, on one core. It is less with more rows a step, which share the optimizer's work on all
+weights."""
 Basis = Literal["same_model_and_task", "same_model", "model_size"]
 
 
@@ -55,13 +57,13 @@ class Estimate:
 class _Measured:
     rows_per_second: float
     overhead_seconds: float
-    """Of the whole run, what its rows at that rate do not explain: loading, evaluations, artifacts."""
+    """Seconds of the run beyond its rows at that rate: loading, evaluations, artifacts."""
     masked_weights: int | None
     baseline_rows_per_second: float | None = None
 
 
 def estimate(session: Session, planned: Planned, *, worker_seen_seconds: float) -> Estimate | None:
-    """None where no run tells: none has succeeded yet, or the size of the planned model is not known."""
+    """Estimate of a run; None where no run has succeeded yet, or the size of the planned model is not known."""
     live = {worker.id for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)}
     columns = (Job.owner, Job.worker_id, Job.spec, Job.metrics, Job.result)
     newest = select(*columns).where(Job.status == Status.SUCCEEDED, Job.export_of.is_(None))
@@ -105,7 +107,7 @@ def _measured(rows: Sequence[Row[Any]]) -> list[_Measured]:
 
 
 def _scaled(runs: Sequence[_Measured], masked_weights: int | None) -> list[_Measured]:
-    """The same rates for a model of ``masked_weights``: a row costs in proportion to them."""
+    """The rates scaled to a model of ``masked_weights``: a row costs in proportion to them."""
     if not masked_weights:
         return []
     return [

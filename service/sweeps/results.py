@@ -25,7 +25,7 @@ class Row:
     """None: the job was deleted."""
     status: Status | None = None
     metric: float | None = None
-    """Of the final mask, like all that follows; None before the job has succeeded."""
+    """Metric of the final mask, as all further fields; None before the job has succeeded."""
     remaining: float | None = None
     """Share of the masked weights that is kept, as reached."""
     mask_bytes: int | None = None
@@ -62,7 +62,7 @@ class Table:
 
 
 def build_table(grid: Grid, jobs: Mapping[Combination, Job]) -> Table:
-    """From the latest job of each combination (``service.sweeps.sweeps.latest_jobs``)."""
+    """Results from the latest job of each combination (``service.sweeps.sweeps.latest_jobs``)."""
     results = [job.result for job in jobs.values() if job.result is not None]
     metric = next((result["primary_metric"] for result in results if "primary_metric" in result), None)
     dense = [value for result in results if (value := _number(result, "before", metric)) is not None]

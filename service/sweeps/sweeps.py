@@ -89,7 +89,7 @@ def page(session: Session, *, limit: int, after: str | None = None, owner: str |
 
 
 def latest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:
-    """By sweep, the newest job of each combination that has one: the original, or its latest retry."""
+    """The newest job of each combination, by sweep: the original, or its latest retry."""
     statement = select(Job).where(Job.sweep_id.in_([sweep.id for sweep in sweeps])).order_by(Job.created_at, Job.id)
     found: dict[str, dict[Combination, Job]] = {sweep.id: {} for sweep in sweeps}
     for job in session.scalars(statement):
@@ -113,7 +113,7 @@ def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Swee
 
 
 def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None:
-    """Remove a sweep with its jobs and everything of them. Raises SweepNotFoundError, or SweepNotEndedError while a job is not."""
+    """Remove a sweep with its jobs and all their data. Raises SweepNotFoundError, or SweepNotEndedError while a job is not."""
     for job in require_deletable(session, sweep_id, owner=owner):
         commands.delete(session, job.id)
     session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))

@@ -1,7 +1,7 @@
-"""Name lookup with a deadline: getaddrinfo has none, and a name server that a user names may be slow on purpose.
+"""Name lookup with a deadline: getaddrinfo has none, and a user's name server may be slow on purpose.
 
-Called by ``service.webhooks.ssrf`` in threads of the API and of the dispatcher, which must not wait for it. A lookup that is given
-up goes on in a thread of its own, of which there are few, and each owner has a share of them.
+Called by ``service.webhooks.ssrf`` in threads of the API and of the dispatcher, which must not wait for it. A lookup past its
+deadline continues in a thread of its own; these are few, and each owner has a share of them.
 """
 
 import socket
@@ -13,13 +13,13 @@ from service.errors import TooManyLookupsError
 
 _SECONDS = 5.0
 _LOOKUPS = ConcurrencyLimiter(32, 4)
-"""Lookups that go on, given up or not: an owner whose names are slow uses up a share, and no more."""
+"""Running lookups, past their deadline or not: an owner with slow names uses up its share alone."""
 _CALLERS = ConcurrencyLimiter(64, 16)
-"""Threads that wait for a lookup or for their turn; the API has 40 for all its requests."""
+"""Threads that wait for a lookup or for a slot; the API has 40 for all its requests."""
 
 
 def look_up(host: str, port: int, owner: str) -> list[Any]:
-    """As ``socket.getaddrinfo`` for TCP, in the share of ``owner``.
+    """``socket.getaddrinfo`` for TCP with a deadline, in the share of ``owner``.
 
     Raises OSError, UnicodeError; TimeoutError, an OSError, when it takes too long; TooManyLookupsError when the share is used up.
     """

@@ -1,8 +1,8 @@
-"""Webhook outbox: delivery state of messages, from claim to delivered or given up; and test messages, which no job causes.
+"""Webhook outbox: delivery state of messages, from claim to delivered or given up; and test messages, which have no job.
 
 Called by ``worker.webhooks.dispatcher``; the API lists deliveries and counts the backlog. Only ``delete_old`` commits. A claim is
-a lease: it sets the next attempt to when this one must be over, so a message whose sender died is sent again. The result of an
-attempt is recorded only while no later attempt has begun.
+a lease: it sets the next attempt to when this one must be over, so a message whose sender was killed is sent again. The result of
+an attempt is recorded only while no later attempt has begun.
 """
 
 import json
@@ -22,10 +22,10 @@ from service.tracing import spans
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
 TEST = "webhook.test"
-"""Type of a test message, which every receiver gets that asks for one, whatever it subscribes to."""
+"""Type of a test message, sent on request regardless of the subscribed events."""
 _PER_OWNER = 50
 _CONSIDERED = 1000
-"""Messages that one claim looks at, of one owner and of all."""
+"""Messages that one claim considers, of one owner and of all."""
 _DELETED = 500
 """Messages deleted per transaction."""
 RETENTION_SECONDS = 30 * 24 * 3600.0
@@ -39,11 +39,11 @@ class DeliveryResult:
     status: int | None = None
     """HTTP status of the response; None: there was none."""
     error: str | None = None
-    """Why it failed; None: it succeeded."""
+    """Reason of a failure; None: it succeeded."""
     retry: bool = True
     """Whether another attempt makes sense."""
     gone: bool = False
-    """Whether the receiver is gone for good."""
+    """Whether the receiver is gone permanently (410)."""
     retry_after: float = 0.0
     """Seconds that the receiver asked to wait."""
 
@@ -126,7 +126,7 @@ def record_result(session: Session, delivery: Delivery, result: DeliveryResult, 
 
 
 def add_test(session: Session, webhook: Webhook) -> Delivery:
-    """A test message to ``webhook``, due now; the one that waits, if there is one: asking often sends no more.
+    """A test message to ``webhook``, due now; a pending one is returned, so that repeated requests send no more.
 
     The caller has locked ``webhook`` or runs alone.
     """
@@ -169,7 +169,7 @@ def backlog(session: Session) -> tuple[int, int]:
 def delete_old(database: Database) -> None:
     """Delete messages that were delivered or given up long ago, some per transaction.
 
-    Messages that somebody else has locked, who deletes their webhook, are left out: two that wait for each other's rows deadlock.
+    Messages locked by the deletion of their webhook are skipped: waiting for each other's rows would deadlock.
     """
     old = (
         select(Delivery.id)

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
 """Below 1024 only these: the others belong to services that do not speak HTTP."""
-_PUBLIC_V6 = ipaddress.ip_network("2000::/3")  # all that was ever allocated; leaves out NAT64, mapped and compatible ones
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")  # all allocated unicast addresses; leaves out NAT64, mapped and compatible ones
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -69,7 +69,7 @@ def resolve_checked(url: str, policy: UrlPolicy, owner: str) -> Destination:
     if not policy.allow_private:
         for address in addresses:
             if not is_public_address(address):
-                raise DestinationRefusedError(f"{host} leads to what is not a public address")
+                raise DestinationRefusedError(f"{host} resolves to an address that is not public")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(parts.scheme, host, port, target, tuple(str(address) for address in addresses))
 
@@ -97,7 +97,7 @@ def _split(url: str) -> SplitResult:
             raise ValueError
     except ValueError as error:
         raise DestinationRefusedError(
-            f"this is no URL of a receiver: https://host/path, at most {URL_LENGTH} characters, all of them ASCII"
+            f"this is not a valid URL of a receiver: https://host/path, at most {URL_LENGTH} characters, all of them ASCII"
         ) from error
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise DestinationRefusedError("the URL must have no user name, no password and no fragment")

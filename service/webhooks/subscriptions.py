@@ -24,7 +24,7 @@ _SECRET_BYTES = 32
 ROTATION_SECONDS = 24 * 3600.0
 """How long the former secret still signs in addition to the new one."""
 _SEALED_AS = "webhook"
-"""The name under which ``service.access.secrets`` seals; the same for all, so that the copy of a webhook can be unsealed."""
+"""The name under which ``service.access.secrets`` seals; the same for all webhooks, so that a copy of a webhook can be unsealed."""
 
 
 def new_secret() -> str:

@@ -105,7 +105,7 @@ def test_it_refuses_to_listen_beyond_loopback_without_keys(tmp_path: Path) -> No
     arguments = ["espalier.cli", "serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path / "data")]
     with ModuleProcess(arguments, {"ESPALIER_REQUIRE_KEYS": "false"}, tmp_path, "serve") as program:
         assert program.wait() == 2
-        assert "ESPALIER_REQUIRE_KEYS=false lets anybody in" in program.stderr
+        assert "ESPALIER_REQUIRE_KEYS=false" in program.stderr
 
 
 def test_invalid_settings_are_an_error(tmp_path: Path) -> None:

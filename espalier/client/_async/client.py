@@ -5,7 +5,7 @@
         await client.download(job, "mask.safetensors", "sst2.safetensors")
 
 Every method raises ApiError, UnreachableError or NotEspalierError (``errors.py``).
-The calls for each kind of resource are in a file of its own.
+The calls for each kind of resource are in separate modules.
 """
 
 from collections.abc import Callable
@@ -42,12 +42,12 @@ class AsyncClient(JobCalls, PredictionCalls, DatasetCalls, MaskCalls, ModelCalls
         timeouts: Timeouts | None = None,
         notify_when_slow: Callable[[str], None] | None = None,
     ) -> None:
-        """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is away
-        or busy. ``notify`` is called with a line of text when the first try of a request fails and others follow;
+        """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is
+        unreachable or busy. ``notify`` is called with a line of text when the first try of a request fails and others follow;
         ``notify_when_slow``, in a thread of its own, when there is no answer for three seconds. ``timeouts``: by default 5 s for a
         connection, 60 s for an answer, 600 s where a data set is uploaded.
 
-        A service on this machine is asked without a proxy, whatever the environment's variables. Raises ConfigurationError
+        A service on this machine is called without a proxy, independent of the environment's variables. Raises ConfigurationError
         for a URL, key or proxy variable that cannot be used."""
         self._http = Http(base_url, api_key, transport, retries, notify, timeouts, notify_when_slow)
 
@@ -69,11 +69,11 @@ class AsyncClient(JobCalls, PredictionCalls, DatasetCalls, MaskCalls, ModelCalls
         return SecretState.model_validate(await self._http.request("GET", _HUB))
 
     async def set_hub_token(self, value: str) -> SecretState:
-        """Leave a token for your own jobs; kept encrypted, never shown again."""
+        """Store a token for your own jobs; encrypted, never shown again."""
         return SecretState.model_validate(await self._http.request("PUT", _HUB, json={"value": value}))
 
     async def delete_hub_token(self) -> None:
-        """Have the token forgotten; a run that has begun keeps its copy until it ends."""
+        """Delete the token; a running job keeps its copy until it ends."""
         await self._http.request("DELETE", _HUB)
 
     async def ready(self) -> dict[str, Any]:

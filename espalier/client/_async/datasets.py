@@ -1,4 +1,4 @@
-"""Calls for uploaded data sets: upload, list, read rows, delete. The part of ``AsyncClient`` for them."""
+"""Data set calls of ``AsyncClient``: upload, list, read rows, delete."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

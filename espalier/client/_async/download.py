@@ -2,7 +2,7 @@
 
 Called by ``AsyncClient.download``. The partial file is named by the digest of the artifact, so that a later call, even of
 another process, continues where this one stopped and never mixes two files. Not :func:`pruning.files.write_verified`: the
-client runs in the user's own process, where ``pruning`` may be a package of theirs.
+client runs in the user's own process, where ``pruning`` may be another package.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from espalier.client.models import Artifact
 from espalier.errors import ApiError, DownloadCorruptError, UnreachableError
 
 _FRUITLESS_TRIES = 5
-"""Connections in a row that may end without bringing a single byte."""
+"""Consecutive connections that may end without a single byte."""
 _API = "/v1/jobs/"
 PAUSE_SECONDS = 0.25
 """After the first of them; each further pause is twice as long."""
@@ -27,7 +27,7 @@ Report = Callable[[int, int], None]
 
 
 async def download(http: Http, artifact: Artifact, target: Path, report: Report | None = None) -> Path:
-    """Fetch ``artifact`` to ``target``. Raises ApiError, UnreachableError, DownloadCorruptError, OSError."""
+    """Download ``artifact`` to ``target``. Raises ApiError, UnreachableError, DownloadCorruptError, OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{artifact.sha256[:16]}.part")
     fruitless = 0
@@ -50,7 +50,7 @@ async def download(http: Http, artifact: Artifact, target: Path, report: Report 
 
 
 async def _fetch(http: Http, artifact: Artifact, part: Path, have: int, report: Report | None) -> None:
-    """Add to ``part`` as much as one connection brings."""
+    """Append to ``part`` what one connection delivers."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     async with http.stream(_path(artifact.url), headers) as response:
         resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -73,7 +73,7 @@ def _path(url: str) -> str:
 
 
 def _verify(part: Path, artifact: Artifact) -> None:
-    """Size and digest; a partial file that fails is removed, or every later call would fail on it too."""
+    """Size and digest; a partial file that fails is removed, because every later call would fail on it too."""
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != artifact.sha256:

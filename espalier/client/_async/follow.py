@@ -15,7 +15,7 @@ from espalier.client.models import Event
 from espalier.errors import ApiError, UnreachableError
 
 PAUSE_SECONDS = (0.25, 4.0)
-"""First and longest pause before a broken stream is taken up again; each is twice as long as the one before."""
+"""First and longest pause before a broken stream is resumed; each is twice as long as the one before."""
 
 
 async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIterator[Event]:
@@ -62,7 +62,7 @@ async def _messages(http: Http, path: str, after: int) -> AsyncIterator[tuple[st
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Complete lines; httpx's own also end at U+2028 and other characters that a message may hold."""
+    """Complete lines; httpx's line iterator also splits at U+2028 and other characters that a message may hold."""
     rest = b""
     async for piece in response.aiter_bytes():
         *lines, rest = (rest + piece).split(b"\n")

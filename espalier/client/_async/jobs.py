@@ -1,4 +1,4 @@
-"""Calls for jobs: submit, read, list, control, watch, download. The part of ``AsyncClient`` for them."""
+"""Job calls of ``AsyncClient``: submit, read, list, control, watch, download."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -27,17 +27,17 @@ class JobCalls:
     async def submit(self, **fields: Unpack[JobFields]) -> Job:
         """Post a job: ``model`` and ``task``, and any other field of the spec or of the job (``metadata``, …).
 
-        A field that the service does not know is refused by it, with the name that was most likely meant.
+        A field that the service does not know is refused by it, with the most similar name.
         When the response is lost and the request repeated, there is still one job.
         """
         return self._job(await self._http.request("POST", "/v1/jobs", json=fields))
 
     @lists_fields(JobFields)
     async def dry_run(self, **fields: Unpack[JobFields]) -> DryRun:
-        """What ``submit`` of the same fields would be: resolved, checked, estimated, and not created.
+        """Dry run of ``submit``: the job resolved, checked and estimated, and not created.
 
-        Raises the same exceptions as the submission. An older service knows no dry run and would create the job, so that its answer
-        is refused with NotEspalierError; the job that it has created is cancelled.
+        Raises the same exceptions as the submission. An older service has no dry run and creates the job: its response is refused
+        with NotEspalierError, and the created job is cancelled.
         """
         answer = await self._http.request("POST", "/v1/jobs", params={"dry_run": "true"}, json=fields)
         if "dry_run" not in answer:
@@ -83,22 +83,22 @@ class JobCalls:
         return self._job(await self._http.request("POST", f"{_path(job)}/pause"))
 
     async def resume(self, job: Job | str) -> Job:
-        """Queue a paused job again; it goes on from its checkpoint."""
+        """Queue a paused job again; it continues from its checkpoint."""
         return self._job(await self._http.request("POST", f"{_path(job)}/resume"))
 
     async def retry(self, job: Job | str) -> Job:
-        """A new job that does a failed or cancelled one again."""
+        """A new job that repeats a failed or cancelled one."""
         return self._job(await self._http.request("POST", f"{_path(job)}/retry"))
 
     async def delete(self, job: Job | str) -> None:
-        """Delete a job that has ended, with everything it made."""
+        """Delete a job that has ended, with all its files."""
         await self._http.request("DELETE", _path(job))
 
     async def events(self, job: Job | str, after: int = 0, *, live: bool = False, patience: float = 60.0) -> AsyncIterator[Event]:
         """The job's events with numbers above ``after``; with ``live`` also those to come, until the job ends.
 
-        A live stream that breaks continues behind the last event, so that none is missing and none comes twice; a service
-        that is away is waited for up to ``patience`` seconds.
+        A broken live stream continues after the last event, without gaps and repetitions; an unreachable service is waited for up
+        to ``patience`` seconds.
         """
         path = f"{_path(job)}/events"
         if live:
@@ -126,17 +126,17 @@ class JobCalls:
     async def watch(self, job: Job | str, *, timeout: float | None = None, patience: float = 60.0) -> AsyncIterator[Job]:
         """The job each time it has changed, until and including its end.
 
-        A service that is away (restarting, say) is waited for up to ``patience`` seconds. Raises TimeoutError when the
-        job has not ended after ``timeout`` seconds.
+        An unreachable service (one that restarts, for example) is waited for up to ``patience`` seconds. Raises TimeoutError when
+        the job has not ended after ``timeout`` seconds.
         """
         unfinished = f"{_id(job)} has not ended"
         async for seen in poll(lambda: self.get(job), unfinished, pauses=POLL_SECONDS, timeout=timeout, patience=patience):
             yield seen
 
     async def wait(self, job: Job | str, timeout: float | None = None, *, progress: bool = False) -> Job:
-        """The job once it has ended, whatever its end. Raises TimeoutError after ``timeout`` seconds.
+        """The job once it has ended, in any final state. Raises TimeoutError after ``timeout`` seconds.
 
-        With ``progress`` a line shows how far it is, on a terminal and in a notebook; the job that is returned has its ``curve``.
+        With ``progress`` a line shows its progress, on a terminal and in a notebook; the job that is returned has its ``curve``.
         """
         with ProgressLine(enabled=progress) as line:
             async for seen in self.watch(job, timeout=timeout):
@@ -145,9 +145,9 @@ class JobCalls:
 
     @lists_fields(ExportFields)
     async def export(self, job: Job | str, formats: Sequence[str], **fields: Unpack[ExportFields]) -> Job:
-        """Have the mask of a job that has succeeded exported to other forms: ``compact``, ``onnx``, …
+        """Export the mask of a job that has succeeded to other formats: ``compact``, ``onnx``, …
 
-        Returns the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
+        Returns the export job, an earlier one if it has the same formats; ``wait`` for it, then ``download`` its
         ``export-<format>.zip``.
         """
         body = {"formats": [*formats], **fields}
@@ -160,10 +160,10 @@ class JobCalls:
 
     @lists_fields(EvaluationFields)
     async def evaluate(self, job: Job | str, **fields: Unpack[EvaluationFields]) -> Job:
-        """Have the mask of a job that has succeeded evaluated: on the rows that its training validated on, on another ``split``, or
+        """Evaluate the mask of a job that has succeeded: on the rows that its training validated on, on another ``split``, or
         on another ``dataset`` with the task's columns and labels; with ``dense`` the dense model as well.
 
-        Returns the job that does it; ``wait`` for it, and its ``result`` has the metrics (``final``) and the number of ``rows``.
+        Returns the evaluation job; ``wait`` for it, and its ``result`` has the metrics (``final``) and the number of ``rows``.
         """
         return self._job(await self._http.request("POST", f"{_path(job)}/evaluations", json=fields))
 

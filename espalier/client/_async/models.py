@@ -1,4 +1,4 @@
-"""Calls for models: those at hand, uploads, look, delete. The part of ``AsyncClient`` for them."""
+"""Model calls of ``AsyncClient``: list, upload, show, delete."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ class ModelCalls:
     _http: Http
 
     async def models(self) -> ModelList:
-        """The models that can be named: those at hand, your uploaded ones, and whether and which of the hub."""
+        """The models that a job can name: those of the service, your uploaded ones, and whether and which of the hub."""
         first = ModelList.model_validate(await self._http.request("GET", "/v1/models"))
         uploaded = [Model.model_validate(row) async for row in self._http.rows("/v1/models")]
         return first.model_copy(update={"data": uploaded})
@@ -27,7 +27,7 @@ class ModelCalls:
 
         Of a folder the files that a model is read from are sent (:func:`espalier.client.upload_files.model_files`). The same files
         again are the same model. ``report`` is called with the bytes sent so far and the bytes of all files. Raises OSError for
-        what cannot be read.
+        files that cannot be read.
         """
         fields = {"name": name} if name is not None else {}
         return UploadedModel.model_validate(await self._http.upload("/v1/models", model_files(Path(folder)), fields, report))

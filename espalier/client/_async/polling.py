@@ -17,8 +17,8 @@ async def poll(
 ) -> AsyncIterator[_Resource]:
     """The resource each time it has changed, until and including its end.
 
-    ``pauses`` are the first and the longest between two requests; each is half as long again as the one before, and a change
-    starts over. A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError, which begins with
+    ``pauses`` are the first and the longest between two requests; each is 1.5 times as long as the one before, and a change
+    resets it. An unreachable service is waited for up to ``patience`` seconds. Raises TimeoutError, which begins with
     ``unfinished``, after ``timeout`` seconds; ApiError, UnreachableError.
     """
     started = answered = time.monotonic()

@@ -1,6 +1,4 @@
-"""Calls for predictions with the mask of a job that has succeeded: of a few texts, or of any number of rows. The part of
-``AsyncClient`` for them.
-"""
+"""Prediction calls of ``AsyncClient``: with the mask of a job that has succeeded, for a few texts or any number of rows."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
@@ -36,7 +34,7 @@ class PredictionCalls:
         return PredictionList.model_validate(response).data
 
     async def text_columns(self, job: Job | str) -> TextColumns:
-        """The columns that the job's task reads. Raises RowError where the service does not say."""
+        """The columns that the job's task reads. Raises RowError where the service does not list them."""
         seen = Job.model_validate(await self._http.request("GET", resource_path("jobs", job)))
         is_custom = isinstance(seen.spec.get("task"), dict)
         tasks = [] if is_custom else [Task.model_validate(row) async for row in self._http.rows("/v1/tasks")]

@@ -1,4 +1,4 @@
-"""Calls for sweeps: a grid of jobs submitted, watched and plotted as one. The part of ``AsyncClient`` for them."""
+"""Sweep calls of ``AsyncClient``: submit a grid of jobs, watch, plot."""
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -42,7 +42,7 @@ class SweepCalls:
         return Sweep.model_validate(await self._http.request("POST", "/v1/sweeps", json=body))
 
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """The sweep with its results by now."""
+        """The sweep with its results so far."""
         return Sweep.model_validate(await self._http.request("GET", _path(sweep)))
 
     async def sweeps(self) -> AsyncIterator[Sweep]:
@@ -55,7 +55,7 @@ class SweepCalls:
     ) -> AsyncIterator[Sweep]:
         """The sweep each time it has changed, until and including its end.
 
-        A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
+        An unreachable service is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
         ``timeout`` seconds.
         """
         unfinished = f"{_path(sweep)} has jobs that have not ended"
@@ -68,7 +68,7 @@ class SweepCalls:
         return Sweep.model_validate(await self._http.request("POST", f"{_path(sweep)}/cancel"))
 
     async def delete_sweep(self, sweep: Sweep | str) -> None:
-        """Delete a sweep that has ended, with its jobs and all that they made."""
+        """Delete a sweep that has ended, with its jobs and all their files."""
         await self._http.request("DELETE", _path(sweep))
 
     async def sweep_plot(self, sweep: Sweep | str, path: str | Path) -> Path:

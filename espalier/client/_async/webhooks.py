@@ -1,4 +1,4 @@
-"""Calls for webhooks: create, test, enable, disable, rotate secrets, list deliveries. The part of ``AsyncClient`` for them."""
+"""Webhook calls of ``AsyncClient``: create, test, enable, disable, rotate secrets, list deliveries."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -37,15 +37,15 @@ class WebhookCalls:
         return [Delivery.model_validate(row) for row in page["data"]]
 
     async def test_webhook(self, webhook: Webhook | str) -> Delivery:
-        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` says what became of it. One test at a time."""
+        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` has its result. One test at a time."""
         return Delivery.model_validate(await self._http.request("POST", f"{_path(webhook)}/test"))
 
     async def enable_webhook(self, webhook: Webhook | str) -> Webhook:
-        """Send messages again, also those that waited."""
+        """Resume messages, pending ones included."""
         return Webhook.model_validate(await self._http.request("POST", f"{_path(webhook)}/enable"))
 
     async def disable_webhook(self, webhook: Webhook | str) -> Webhook:
-        """Hold messages back; events that happen meanwhile send none."""
+        """Hold messages back; events meanwhile send no message."""
         return Webhook.model_validate(await self._http.request("POST", f"{_path(webhook)}/disable"))
 
     async def rotate_webhook(self, webhook: Webhook | str) -> Webhook:

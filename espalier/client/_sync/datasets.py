@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/datasets.py; change that file, not this one
-"""Calls for uploaded data sets: upload, list, read rows, delete. The part of ``Client`` for them."""
+"""Data set calls of ``Client``: upload, list, read rows, delete."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -16,7 +16,7 @@ from espalier.client.models import Event
 from espalier.errors import ApiError, UnreachableError
 
 PAUSE_SECONDS = (0.25, 4.0)
-"""First and longest pause before a broken stream is taken up again; each is twice as long as the one before."""
+"""First and longest pause before a broken stream is resumed; each is twice as long as the one before."""
 
 
 def follow(http: Http, path: str, after: int, patience: float) -> Iterator[Event]:
@@ -63,7 +63,7 @@ def _messages(http: Http, path: str, after: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _lines(response: httpx.Response) -> Iterator[bytes]:
-    """Complete lines; httpx's own also end at U+2028 and other characters that a message may hold."""
+    """Complete lines; httpx's line iterator also splits at U+2028 and other characters that a message may hold."""
     rest = b""
     for piece in response.iter_bytes():
         *lines, rest = (rest + piece).split(b"\n")

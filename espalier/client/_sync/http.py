@@ -1,8 +1,8 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/http.py; change that file, not this one
 """HTTP requests with retries: problem documents become exceptions, and requests that are safe to repeat are.
 
-Called by ``client.py`` and the files of calls beside it. Each POST carries an idempotency key, so the service does once what it
-is sent twice: a POST whose response was lost is repeated like any read.
+Called by ``client.py`` and the modules of calls. Each POST carries an idempotency key, so the service handles a repeated POST
+once: a POST whose response was lost is repeated like any read.
 """
 
 import random
@@ -30,10 +30,10 @@ from espalier.client.timeouts import Timeouts, notice_when_slow, reason_of
 from espalier.errors import ApiError, ConfigurationError, NotEspalierError, UnreachableError
 
 PAUSE_SECONDS = (0.25, 8.0)
-"""First and longest pause before another try; each is twice as long as the one before, less up to half of it by chance."""
+"""First and longest pause before another try; each is twice as long as the one before, less a random part of up to a half."""
 RETRIES = 3
 RETRIES_AFTER_SILENCE = 1
-"""Of a service that accepts a request and says nothing for the whole time limit; another connection may lead to one that works."""
+"""Tries of a request that is accepted and not answered within the time limit; another connection may reach a working process."""
 LONGEST_RETRY_AFTER = 60.0
 """Seconds; a longer Retry-After is an error at once."""
 BUSY = frozenset({429, 502, 503, 504})
@@ -66,7 +66,7 @@ class Http:
         timeouts, loopback = timeouts or Timeouts(), is_loopback(self.base_url)
         self._timeout, self._upload_timeout = (timeouts.for_requests(loopback=loopback), timeouts.for_uploads(loopback=loopback))
         if transport is None and loopback:
-            transport = httpx.HTTPTransport()  # with a transport of its own, httpx asks no proxy
+            transport = httpx.HTTPTransport()  # with an explicit transport, httpx uses no proxy
         self._proxy = None if transport is not None else proxy_of(self.base_url)
         self._client = with_environment(
             lambda: httpx.Client(
@@ -79,7 +79,7 @@ class Http:
         return _decoded(self.send(method, path, **options))
 
     def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Response:
-        """The response, whatever its status below 300. Sent again while that is safe. Raises as ``request``."""
+        """The response, with any status below 300. Sent again while that is safe. Raises as ``request``."""
         headers = dict(headers or {})
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
@@ -150,7 +150,7 @@ class Http:
     def _send_with_retries(
         self, send: Callable[[], httpx.Response], *, repeatable: bool, timeout: httpx.Timeout | None = None
     ) -> httpx.Response:
-        """The first response that is final; the last refusal or failure when no try brings one."""
+        """The first response that is final; the last refusal or failure when all tries fail."""
         pause, longest = PAUSE_SECONDS
         silences = 0
         for left in range(self._retries if repeatable else 0, -1, -1):
@@ -193,7 +193,7 @@ class Http:
 
 
 def _check(response: httpx.Response) -> None:
-    """Raises ApiError for a response that is an error, NotEspalierError for a redirect: this service sends none.
+    """Raises ApiError for an error response, NotEspalierError for a redirect: this service sends none.
 
     No redirect is followed: the API key would go to another host, and a POST would become a GET.
     """
@@ -203,7 +203,7 @@ def _check(response: httpx.Response) -> None:
     place = without_password(str(response.request.url))
     if response.status_code < 400:
         to = _redirected_to(response)
-        remedy = f"redirects to {to}; if that is the service, give its URL" if to else "redirects, and says not where to"
+        remedy = f"redirects to {to}; if that is the service, give its URL" if to else "redirects without a Location"
         raise NotEspalierError(f"{place} {remedy} (status {response.status_code}; nothing was sent there)")
     raise ApiError.from_response(response.status_code, _body(response))
 
@@ -225,10 +225,10 @@ def _decoded(response: httpx.Response) -> Any:
     body = _body(response)
     if not isinstance(body, dict):
         kind = response.headers.get("Content-Type") or "no type"
-        what = "an empty body" if not response.content else f"a body of {kind} that is no JSON object"
+        what = "an empty body" if not response.content else f"a body of {kind} that is not a JSON object"
         raise NotEspalierError(
-            f"{without_password(str(response.request.url))} answers {response.status_code} with {what}: it is no Espalier service, "
-            "or a proxy or sign-in page stands before it"
+            f"{without_password(str(response.request.url))} answers {response.status_code} with {what}: it is not an Espalier "
+            "service, or a proxy or sign-in page answered in its place"
         )
     return body
 
@@ -249,7 +249,7 @@ def _is_temporary(response: httpx.Response) -> bool:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the service asks the client to wait, if it does: as a number, or as a date by its own clock."""
+    """Retry-After in seconds, if there is one: as a number, or as a date by its own clock."""
     header = response.headers.get("Retry-After", "").strip()
     if header.isdecimal():
         return float(header)

@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/models.py; change that file, not this one
-"""Calls for models: those at hand, uploads, look, delete. The part of ``Client`` for them."""
+"""Model calls of ``Client``: list, upload, show, delete."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ class ModelCalls:
     _http: Http
 
     def models(self) -> ModelList:
-        """The models that can be named: those at hand, your uploaded ones, and whether and which of the hub."""
+        """The models that a job can name: those of the service, your uploaded ones, and whether and which of the hub."""
         first = ModelList.model_validate(self._http.request("GET", "/v1/models"))
         uploaded = [Model.model_validate(row) for row in self._http.rows("/v1/models")]
         return first.model_copy(update={"data": uploaded})
@@ -28,7 +28,7 @@ class ModelCalls:
 
         Of a folder the files that a model is read from are sent (:func:`espalier.client.upload_files.model_files`). The same files
         again are the same model. ``report`` is called with the bytes sent so far and the bytes of all files. Raises OSError for
-        what cannot be read.
+        files that cannot be read.
         """
         fields = {"name": name} if name is not None else {}
         return UploadedModel.model_validate(self._http.upload("/v1/models", model_files(Path(folder)), fields, report))

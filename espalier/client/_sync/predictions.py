@@ -1,7 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/predictions.py; change that file, not this one
-"""Calls for predictions with the mask of a job that has succeeded: of a few texts, or of any number of rows. The part of
-``Client`` for them.
-"""
+"""Prediction calls of ``Client``: with the mask of a job that has succeeded, for a few texts or any number of rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -37,7 +35,7 @@ class PredictionCalls:
         return PredictionList.model_validate(response).data
 
     def text_columns(self, job: Job | str) -> TextColumns:
-        """The columns that the job's task reads. Raises RowError where the service does not say."""
+        """The columns that the job's task reads. Raises RowError where the service does not list them."""
         seen = Job.model_validate(self._http.request("GET", resource_path("jobs", job)))
         is_custom = isinstance(seen.spec.get("task"), dict)
         tasks = [] if is_custom else [Task.model_validate(row) for row in self._http.rows("/v1/tasks")]

@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/sweeps.py; change that file, not this one
-"""Calls for sweeps: a grid of jobs submitted, watched and plotted as one. The part of ``Client`` for them."""
+"""Sweep calls of ``Client``: submit a grid of jobs, watch, plot."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -43,7 +43,7 @@ class SweepCalls:
         return Sweep.model_validate(self._http.request("POST", "/v1/sweeps", json=body))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """The sweep with its results by now."""
+        """The sweep with its results so far."""
         return Sweep.model_validate(self._http.request("GET", _path(sweep)))
 
     def sweeps(self) -> Iterator[Sweep]:
@@ -54,7 +54,7 @@ class SweepCalls:
     def watch_sweep(self, sweep: Sweep | str, *, timeout: float | None = None, patience: float = 60.0) -> Iterator[Sweep]:
         """The sweep each time it has changed, until and including its end.
 
-        A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
+        An unreachable service is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
         ``timeout`` seconds.
         """
         unfinished = f"{_path(sweep)} has jobs that have not ended"
@@ -66,7 +66,7 @@ class SweepCalls:
         return Sweep.model_validate(self._http.request("POST", f"{_path(sweep)}/cancel"))
 
     def delete_sweep(self, sweep: Sweep | str) -> None:
-        """Delete a sweep that has ended, with its jobs and all that they made."""
+        """Delete a sweep that has ended, with its jobs and all their files."""
         self._http.request("DELETE", _path(sweep))
 
     def sweep_plot(self, sweep: Sweep | str, path: str | Path) -> Path:

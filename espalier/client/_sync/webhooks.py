@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/webhooks.py; change that file, not this one
-"""Calls for webhooks: create, test, enable, disable, rotate secrets, list deliveries. The part of ``Client`` for them."""
+"""Webhook calls of ``Client``: create, test, enable, disable, rotate secrets, list deliveries."""
 
 from collections.abc import Iterator, Sequence
 
@@ -38,15 +38,15 @@ class WebhookCalls:
         return [Delivery.model_validate(row) for row in page["data"]]
 
     def test_webhook(self, webhook: Webhook | str) -> Delivery:
-        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` says what became of it. One test at a time."""
+        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` has its result. One test at a time."""
         return Delivery.model_validate(self._http.request("POST", f"{_path(webhook)}/test"))
 
     def enable_webhook(self, webhook: Webhook | str) -> Webhook:
-        """Send messages again, also those that waited."""
+        """Resume messages, pending ones included."""
         return Webhook.model_validate(self._http.request("POST", f"{_path(webhook)}/enable"))
 
     def disable_webhook(self, webhook: Webhook | str) -> Webhook:
-        """Hold messages back; events that happen meanwhile send none."""
+        """Hold messages back; events meanwhile send no message."""
         return Webhook.model_validate(self._http.request("POST", f"{_path(webhook)}/disable"))
 
     def rotate_webhook(self, webhook: Webhook | str) -> Webhook:

@@ -1,4 +1,4 @@
-"""Tables of API keys and of owners' secrets, both stored so that a copy of the database is of no use to a thief."""
+"""Tables of API keys and of owners' secrets, both stored so that a copy of the database does not reveal them."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from service.ids import new_key_id
 
 OWNER_LENGTH = 64
 LOCAL = "local"
-"""Owner of everything while the service asks for no keys."""
+"""Owner of everything while the service requires no keys."""
 
 
 class ApiKey(Base):

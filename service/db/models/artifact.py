@@ -54,7 +54,7 @@ class StoredObject(Base):
     storage: Mapped[str] = mapped_column(String(URL_LENGTH))
     """The setting ``storage_url`` when it was stored, which may have changed since."""
     name: Mapped[str] = mapped_column(String(200))
-    """Of the object under that URL; never used twice."""
+    """Name of the object under that URL; never used twice."""
 
     __table_args__ = (Index(None, "name", unique=True),)
 

@@ -15,7 +15,7 @@ class Dataset(UploadColumns, Base):
     __tablename__ = "datasets"
 
     splits: Mapped[dict[str, Any]]
-    """By name: ``rows``, ``bytes`` and ``sha256`` of the stored file, and ``columns`` (``pruning.data.column_statistics``)."""
+    """Split name → ``rows``, ``bytes`` and ``sha256`` of the stored file, and ``columns`` (``pruning.data.column_statistics``)."""
 
     __table_args__ = upload_indexes(__tablename__)
 

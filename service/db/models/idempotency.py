@@ -1,4 +1,4 @@
-"""Table of stored responses, which repeated requests get again."""
+"""Table of stored responses, returned to repeated requests."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ class StoredResponse(Base):
     status: Mapped[int]
     """HTTP status."""
     body: Mapped[str] = mapped_column(Text)
-    """As it was sent, JSON."""
+    """Body of the response, JSON."""
     location: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
 

@@ -29,12 +29,12 @@ MANY_DEVICES = f"{QUEUED} AND (devices > 1 OR devices IS NULL)"
 
 
 class Failure(TypedDict):
-    """Why a job failed, as the API shows it."""
+    """Failure of a job, as the API shows it."""
 
     code: str
     """Stable identifier."""
     message: str
-    """A sentence that says what to do."""
+    """Remedy, a sentence."""
     param: str | None
     """The field of the spec at fault."""
     kind: str
@@ -44,17 +44,17 @@ class Failure(TypedDict):
 
 
 class RunWarning(TypedDict):
-    """Why the result of a job may be worth less than it looks, as the API shows it."""
+    """Reason to doubt the result of a job, as the API shows it."""
 
     code: str
     """Stable identifier."""
     message: str
     remedy: str
-    """A sentence that says what to do."""
+    """Remedy, a sentence."""
 
 
 class KindColumns(Protocol):
-    """What a kind is told by: of an entity or of a plain row."""
+    """Columns that determine a job's kind, of an entity or of a plain row."""
 
     @property
     def export_of(self) -> Any: ...
@@ -82,20 +82,20 @@ class Job(Base):
         Enum(Status, native_enum=False, create_constraint=False, length=16, values_callable=lambda of: [*of]), default=Status.QUEUED
     )
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL, server_default=LOCAL)
-    """The owner who submitted it; for other owners it does not exist."""
+    """The owner who submitted it; hidden from other owners."""
     spec: Mapped[dict[str, Any]]
     """The resolved PruningSpec."""
     model: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("model"))
     """Repeats a field of ``spec``, as do the next two: a list would have to read the JSON of every job."""
     task: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("task"))
-    """By name; None for a custom task."""
+    """Task by name; None for a custom task."""
     method: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("method"))
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     """The user's own key-value pairs; ``metadata`` in SQL and in the API, a name that SQLAlchemy reserves here."""
     priority: Mapped[int] = mapped_column(default=0)
-    """Higher is sooner."""
+    """Higher values are claimed first."""
     max_duration: Mapped[float | None]
-    """Seconds that one attempt may take."""
+    """Time limit of one attempt, in seconds."""
     exports: Mapped[list[str] | None] = mapped_column(JSON_OBJECT)
     """Names of the formats to export the mask to; None for none."""
     devices: Mapped[int | None] = mapped_column(default=devices_from_spec)
@@ -114,7 +114,7 @@ class Job(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     """Attempts begun; also the fencing token: a write with an older number is refused."""
     attempts_spent: Mapped[int] = mapped_column(default=0)
-    """Attempts that were lost or failed for an outside reason; a job that a worker requeues at shutdown spends none."""
+    """Attempts that were lost or failed for an outside reason; requeuing at a worker's shutdown does not count."""
     worker_id: Mapped[str | None] = mapped_column(String(100))
     """The last worker that claimed it; not a foreign key, because workers are deleted."""
     lease_expires_at: Mapped[datetime | None]

@@ -20,7 +20,7 @@ _KINDS = {
 
 
 def default_from_spec(field: str) -> Callable[[Any], str | None]:
-    """Default of a column that repeats ``field`` of the spec, where that is a string; a custom task is none."""
+    """Default of a column that repeats ``field`` of the spec, where that is a string; a custom task is not."""
 
     def value(context: Any) -> str | None:  # SQLAlchemy's DefaultExecutionContext, which is not typed
         found = context.get_current_parameters()["spec"].get(field)

@@ -1,4 +1,4 @@
-"""Columns and indexes that the tables of uploaded data sets and of uploaded models have in common."""
+"""Shared columns and indexes of the tables of uploaded data sets and uploaded models."""
 
 from datetime import datetime
 
@@ -21,7 +21,7 @@ class UploadColumns:
     name: Mapped[str | None] = mapped_column(String(100))
     """Name given by its owner."""
     sha256: Mapped[str] = mapped_column(String(64))
-    """Of the content; lower-case hexadecimal."""
+    """SHA-256 of the content; lower-case hexadecimal."""
     size: Mapped[int] = mapped_column(BigInteger)
     """Bytes of all files together."""
     complete: Mapped[bool] = mapped_column(default=False)

@@ -36,7 +36,7 @@ class ModelFile(Base):
     storage: Mapped[str | None] = mapped_column(String(_URL_LENGTH))
     """The setting ``storage_url`` when it was stored; None: its bytes are chunks in the database."""
     object_name: Mapped[str | None] = mapped_column(String(300))
-    """Of the object under that URL; never used twice."""
+    """Name of the object under that URL; never used twice."""
 
     __table_args__ = (CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"), Index(None, "object_name", unique=True))
 

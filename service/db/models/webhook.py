@@ -63,13 +63,13 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     """Attempts begun; also the fence of their results."""
     due_at: Mapped[datetime | None] = mapped_column(default=now_sql())
-    """Time of the next attempt; during an attempt, when it counts as dead. None: delivered or given up."""
+    """Time of the next attempt; during an attempt, its deadline. None: delivered or given up."""
     delivered_at: Mapped[datetime | None]
     last_attempt_at: Mapped[datetime | None]
     last_status: Mapped[int | None]
     """HTTP status of the last response."""
     last_error: Mapped[str | None] = mapped_column(String(200))
-    """Why the last attempt failed."""
+    """Reason why the last attempt failed."""
     trace_context: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
     """Trace context (W3C) of what caused it; None where that was not traced."""
     created_at: Mapped[datetime] = mapped_column(default=now_sql())

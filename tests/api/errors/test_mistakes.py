@@ -147,7 +147,7 @@ JOBS: list[tuple[Any, str, str, str]] = [
     (job(prior="Wanda"), "literal_error", "/prior", "did you mean wanda?"),
     (job(prior="magnitude"), "literal_error", "/prior", "one of wanda"),
     (job(exports=["onx"]), "literal_error", "/exports/0", "did you mean onnx?"),
-    (job(exports=["compact", "compact"]), "spec_conflict", "/exports", "name none of them twice"),
+    (job(exports=["compact", "compact"]), "spec_conflict", "/exports", "each format once"),
     (job(version=2), "literal_error", "/version", "one of 1"),
     # lists, truth values, texts
     (job(exports="onnx"), "tuple_type", "/exports", 'write ["onnx"]'),

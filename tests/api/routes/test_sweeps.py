@@ -53,7 +53,7 @@ def test_repeated_with_a_key_it_is_made_once(client: TestClient) -> None:
         ({"base": BODY | {"task": "nope"}}, "/base/task", "unknown task"),
         ({"base": BODY | {"task": {"dataset": "d", "text": []}}}, "/base/task/text", "must not be empty"),
         ({"base": BODY | {"colour": "red"}}, "/base/colour", "there is no field colour"),
-        ({"base": BODY | {"sparsity": 0.5}}, "/base/sparsity", "give sparsities, a list, beside it"),
+        ({"base": BODY | {"sparsity": 0.5}}, "/base/sparsity", "give sparsities, a list,"),
         ({"base": BODY | {"model": "org/../../x"}}, "/base/model", "neither a hub name"),
         ({"methods": ["smp-s", "nope"]}, "/methods/1", "one of"),
         ({"seeds": [1, 1]}, "/seeds", "each value may be named once"),

@@ -86,7 +86,7 @@ def test_an_interrupt_leaves_the_job_alone_and_says_how_to_come_back(
     left = CliRunner().invoke(app, [*command, "--url", url])
     assert left.exit_code == 130
     back = f"espalier watch {job}" if command[0] == "watch" else f"espalier sweep show {made} --watch"
-    assert f"come back:  {back} --url {url}" in left.stderr
+    assert f"watch:    {back} --url {url}" in left.stderr
     assert json.loads(espalier("show", job, "--json"))["status"] == "queued"
 
 
@@ -100,7 +100,7 @@ def test_three_commands_come_next_and_no_key_is_among_them(status: str, monkeypa
     assert lines[3:] == ["page    http://far.test/jobs/job_1", "report  http://far.test/jobs/job_1/artifacts/report.html"]
     assert "hush" not in "".join(lines)
     held = ServiceContext("http://127.0.0.1:8000", "@key file", as_json=False)
-    assert "  come back:  espalier watch job_1 --api-key '@key file'" in how_to_return(held, "job_1")
+    assert "  watch:    espalier watch job_1 --api-key '@key file'" in how_to_return(held, "job_1")
 
 
 def test_sparsities_of_single_matrices_stand_after_the_one_over_all() -> None:

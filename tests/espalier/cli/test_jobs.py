@@ -34,11 +34,11 @@ def test_what_a_queued_job_waits_for() -> None:
         return Job.model_validate(made | fields)
 
     mine = job(5, spec={"devices": 8})
-    assert waits_for(mine, [mine]) == "asks for 8 devices"
+    assert waits_for(mine, [mine]) == "needs 8 devices"
     assert waits_for(job(5), []) == ""
     assert waits_for(job(5), [job(1, "running", export_of="job_0")]) == "behind 1 export"
     others = [job(1, "running"), job(2), job(3, export_of="job_0"), job(6), job(7, priority=9), job(4, priority=-1)]
-    assert waits_for(mine, others) == "behind 3 jobs and 1 export; asks for 8 devices"
+    assert waits_for(mine, others) == "behind 3 jobs and 1 export; needs 8 devices"
 
 
 def test_an_export_is_in_the_list_of_all_jobs_and_the_queue_says_what_it_waits_for(espalier: Run, jobs: Jobs) -> None:

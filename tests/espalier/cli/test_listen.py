@@ -12,8 +12,8 @@ from espalier.cli.listen import refusal
         ("::1", False, None),
         ("localhost", False, None),
         ("0.0.0.0", True, None),
-        ("0.0.0.0", False, "lets anybody in"),
-        ("192.0.2.1", False, "lets anybody in"),
+        ("0.0.0.0", False, "ESPALIER_REQUIRE_KEYS=false"),
+        ("192.0.2.1", False, "ESPALIER_REQUIRE_KEYS=false"),
         ("example.org", True, "must be an address"),
     ],
 )

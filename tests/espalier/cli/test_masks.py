@@ -45,7 +45,7 @@ def test_the_folder_and_what_is_said_of_it(mask: Path, tmp_path: Path) -> None:
         "pipeline": True,
         "reason": None,
     }
-    assert done.stderr == (f"written: {target} ({size} bytes, dense: zeros take room too), BertForSequenceClassification\n")
+    assert done.stderr == (f"written: {target} ({size} bytes, dense: zeros are stored too), BertForSequenceClassification\n")
 
 
 @pytest.mark.parametrize("command", [("apply",), ("export", "--to", "stock", "--to", "compact")])

@@ -49,7 +49,7 @@ def test_all_are_asked_to_stop_and_what_does_not_is_killed(tmp_path: Path) -> No
     began = time.monotonic()
     manager.stop(5, hurry)
     assert 5 <= time.monotonic() - began < 30
-    assert lines == ["the test process did not leave in time and is killed"]
+    assert lines == ["the test process did not exit in time and is killed"]
     assert not any(map(is_alive, pids))
 
 

@@ -56,7 +56,7 @@ def test_what_labels_are_taken_for(tmp_path: Path, labels: list[object], classes
     [
         ("text,label\nfine,\n", [], None, "row 1 .* has nothing in label"),
         ("text,topic\nfine,a\n", [], None, "no column 'label'; it has text, topic"),
-        ("a,b,label\nx,y,1\n", [], None, "say which of a, b, label"),
+        ("a,b,label\nx,y,1\n", [], None, "a, b, label"),
         ("text,label\n1,a\n2,b\n", [], None, "row 1 .* has no text"),
         ("text,label\nfine,a,b,c\n", [], None, "row 1 of .* has 4 cells"),
         ("text,label\n", [], None, "has no rows"),
@@ -74,7 +74,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_sent(
 def test_one_class_and_too_few_texts(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,label\nx,a\ny,a\n")
-    with pytest.raises(typer.BadParameter, match="nothing to tell apart"):
+    with pytest.raises(typer.BadParameter, match="to distinguish"):
         RowsFile.read(path, [], None).classes()
     path.write_text("text,label\nx,a\ny,b\n")
     with pytest.raises(typer.BadParameter, match="too few"):
@@ -83,7 +83,7 @@ def test_one_class_and_too_few_texts(tmp_path: Path) -> None:
 
 def test_columns_without_a_file_and_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert rows_of("sst2", None, None, dry_run=False) is None
-    for task, text, words in (("sst2", ["a"], "in place of TASK"), (f"{tmp_path}/no.csv", [], "there is no file")):
+    for task, text, words in (("sst2", ["a"], "in place of TASK"), (f"{tmp_path}/no.csv", [], "no.csv")):
         with pytest.raises(typer.BadParameter, match=words):
             rows_of(task, text, None, dry_run=False)
     with pytest.raises(typer.BadParameter, match="creates nothing"):

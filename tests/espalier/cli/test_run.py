@@ -45,7 +45,7 @@ def test_a_dry_run_is_told_line_by_line() -> None:
 def test_what_is_not_known_is_said(steps: int | None) -> None:
     lines = preview_lines(DryRun(spec={"task": {"dataset": "d"}}, steps=steps, rows_per_step=8, rows=steps))
     assert lines[1] == ("steps    not known before the run" if steps is None else "steps    0 of 8 rows, 0 rows in all")
-    assert lines[3] == "time     not known: no finished run tells"
+    assert lines[3] == "time     not known: there are no comparable finished runs"
 
 
 def test_patterns_are_told_with_what_is_left_for_the_others() -> None:

@@ -72,7 +72,7 @@ def test_a_host_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
 def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
     resolving(monkeypatch, "8.8.8.8", one)
-    with pytest.raises(DestinationRefusedError, match="not a public address"):
+    with pytest.raises(DestinationRefusedError, match="not public"):
         resolve_checked("https://example.com/", UrlPolicy(), "ann")
     assert len(resolve_checked("https://example.com/", UrlPolicy(allow_private=True), "ann").addresses) == 2
 
@@ -90,7 +90,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_spellings_of_the_loopback_address(url: str) -> None:
-    with pytest.raises(DestinationRefusedError, match=r"not a public address|has no address|no URL"):
+    with pytest.raises(DestinationRefusedError, match=r"not public|has no address|URL"):
         resolve_checked(url, UrlPolicy(), "ann")
 
 

@@ -168,7 +168,7 @@ def test_an_address_that_turned_private_is_refused_at_the_call(harness: WorkerHa
         strict = harness.context.settings.model_copy(update={"webhook_allow_private": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
         assert receiver.requests == []
-        assert message(harness, webhook_id).last_error == "127.0.0.1 leads to what is not a public address"
+        assert message(harness, webhook_id).last_error == "127.0.0.1 resolves to an address that is not public"
         make_due(harness)
         strict = harness.context.settings.model_copy(update={"webhook_allow_http": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
