@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """The background threads of one worker, and what its Celery worker calls from start to end."""
+    """Background threads of one worker, and the hooks of its Celery worker."""
 
     def __init__(self, settings: Settings) -> None:
         """Opens the database and finds the devices. Raises OSError, TrainerUserError, MetricsPortError."""
@@ -69,7 +69,7 @@ class WorkerProcess:
             pool_cls="threads",
             concurrency=concurrency,
             quiet=True,
-            # workers learn of each other from the database
+            # workers find each other through the database
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -94,7 +94,7 @@ class WorkerProcess:
 
     def _begin_shutdown(self, **_: Any) -> None:
         """SIGTERM or SIGINT arrived. Celery waits for its threads, and each of them for its trainer, up to the grace."""
-        log.info("leaving: trainers save their work, jobs go back to the queue")
+        log.info("stopping: trainers write checkpoints, jobs return to the queue")
         self._context.stopping.set()
 
     def _close(self, **_: Any) -> None:
@@ -106,7 +106,7 @@ class WorkerProcess:
 
 
 def _keep_logging(**_: Any) -> None:
-    """A handler of this signal keeps Celery from configuring its own log formats."""
+    """Handler that keeps Celery from configuring its own log formats."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Worker context: what the threads of one worker process share.
+"""Worker context: shared state of the threads of one worker process.
 
 Settings, database, the worker's name, its slots and devices, and whether it is stopping. Made by ``worker.app`` at the start and
 passed down; nothing else in this package is global.
@@ -27,7 +27,7 @@ _ID_CHARACTERS = 100
 
 
 def _new_id() -> str:
-    """Readable, and unique even where the operating system uses a process number again."""
+    """Name of a worker: readable, and unique even where the operating system reuses a process number."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[-_ID_CHARACTERS:]
 
 
@@ -41,7 +41,7 @@ class Context:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once: claim nothing more, stop the trainers, requeue their jobs."""
     devices: Devices = field(init=False)
-    """Only for the holder of ``devices_lock``."""
+    """Guarded by ``devices_lock``."""
     devices_lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while free devices are counted and acquired, so that two jobs never get the same."""
     registry: CollectorRegistry = field(init=False)

@@ -1,6 +1,6 @@
 """Device allocation: the GPUs (or CPU shares) of this host that one worker assigns to its jobs.
 
-A job that asks for k devices gets k of them for itself, and its trainer sees no others. They are found without torch, which
+A job that requests k devices gets k of them exclusively, and its trainer sees no others. They are found without torch, which
 takes seconds to load and would hold memory on every GPU. Made by ``worker.context``; acquired by ``worker.run.loop``, released by
 ``worker.run.supervisor``.
 """
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class Devices:
-    """Devices by name, each with as many shares as jobs may use it at a time. Used by one thread at a time."""
+    """Devices by name, each with one share per job that may use it at a time. Used by one thread at a time."""
 
     def __init__(self, gpus: Sequence[str], shares: int) -> None:
-        """``shares`` are dealt out to the GPUs in turn; where there is no GPU, every share is a device of its own."""
+        """``shares`` are distributed over the GPUs in turn; where there is no GPU, every share is a device of its own."""
         self._gpus = bool(gpus)
         self._free: dict[str, int] = {}
         for i in range(shares):
@@ -30,25 +30,25 @@ class Devices:
 
     @property
     def total(self) -> int:
-        """The most that a job can get when no other runs."""
+        """Most devices of a job when no other runs."""
         return len(self._free)
 
     @property
     def free(self) -> int:
-        """The most that a job can get now."""
+        """Most devices of a job now."""
         return sum(1 for shares in self._free.values() if shares > 0)
 
     def acquire(self, count: int) -> tuple[str, ...]:
         """``count`` devices, those with the most free shares. Raises ValueError when fewer are free."""
         best = sorted((name for name, shares in self._free.items() if shares > 0), key=lambda name: -self._free[name])
         if count > len(best):
-            raise ValueError(f"{count} devices were asked for, {len(best)} are free")
+            raise ValueError(f"{count} devices were requested, {len(best)} are free")
         for name in best[:count]:
             self._free[name] -= 1
         return tuple(best[:count])
 
     def release(self, names: Sequence[str]) -> None:
-        """Return what ``acquire`` gave."""
+        """Return the devices of ``acquire``."""
         for name in names:
             self._free[name] += 1
 
@@ -60,7 +60,7 @@ class Devices:
 def find_gpus(environment: Mapping[str, str]) -> list[str]:
     """Names of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them; empty where there is none.
 
-    Those that the variable lists, if it is set; else those that ``nvidia-smi`` lists, else those of the driver's folder.
+    The GPUs in the variable, if it is set; else those that ``nvidia-smi`` lists, else those of the driver's folder.
     """
     given = environment.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
@@ -80,5 +80,5 @@ def find_gpus(environment: Mapping[str, str]) -> list[str]:
             )
             return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
         except (OSError, subprocess.SubprocessError) as error:
-            log.warning("nvidia-smi does not answer, the driver is asked instead: %s", error)
+            log.warning("nvidia-smi fails, the driver's folder is read instead: %s", error)
     return [str(i) for i, _ in enumerate(_DRIVER.iterdir())] if _DRIVER.is_dir() else []

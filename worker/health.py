@@ -1,7 +1,7 @@
 """Health probe of a worker: ``python -m worker.health`` exits with 0 if a worker of this host has a recent heartbeat.
 
 For orchestrators, through ``espalier health``. A worker that waits for an unreachable database is unhealthy, but restarting it
-would not help: probe with patience.
+would not help: use a generous failure threshold.
 """
 
 import socket
@@ -16,8 +16,8 @@ from service.urls import missing_database_file
 
 
 def is_healthy(settings: Settings) -> bool:
-    """Raises the database's error when that is away."""
-    if missing_database_file(settings.database_url) is not None:  # opening it would create it
+    """Whether a worker of this host has a recent heartbeat. Raises the database's error when it is unreachable."""
+    if missing_database_file(settings.database_url) is not None:  # connecting would create it
         return False
     database = Database(settings.database_url)
     try:
@@ -29,5 +29,5 @@ def is_healthy(settings: Settings) -> bool:
 
 
 if __name__ == "__main__":
-    close_process_memory()  # trainers run beside it
+    close_process_memory()  # trainers run on the same host
     sys.exit(0 if is_healthy(settings_or_exit()) else 1)

@@ -1,7 +1,7 @@
 """Periodic thread: runs a function again and again in the background until it is stopped.
 
-Used by ``worker.maintenance``, ``worker.webhooks`` and the heartbeat of ``worker.run.lease``. A run that fails costs a line in the
-log and a pause, never the thread.
+Used by ``worker.maintenance``, ``worker.webhooks`` and the heartbeat of ``worker.run.lease``. A failed run is logged and retried
+after a pause; it never ends the thread.
 """
 
 import logging
@@ -36,7 +36,7 @@ class PeriodicThread:
         return self._stopping.is_set()
 
     def start(self) -> None:
-        """Begin. Once only."""
+        """Start the thread; call it once."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -51,7 +51,7 @@ class PeriodicThread:
             try:
                 pause = self._run_once()
             except DATABASE_UNAVAILABLE as error:
-                log.warning("%s: the database is away: %s", self._name, error)
+                log.warning("%s: the database is unreachable: %s", self._name, error)
                 pause = self._retry_seconds
             except Exception:
                 log.exception("%s failed; the next try is due in %.0f s", self._name, self._retry_seconds)

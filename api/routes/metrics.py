@@ -84,7 +84,7 @@ class _ProcessCollector(Collector):
 
 @dataclass(eq=False)
 class _DatabaseCollector(Collector):
-    """Statistics of the whole service. While the database is away the numbers of the process are worth the more."""
+    """Statistics of the whole service. While the database is unreachable the numbers of the process are worth the more."""
 
     services: Services
 

@@ -8,7 +8,6 @@ For editors and type checkers. Nothing is refused here: the service checks each 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Required, TypedDict
 
-
 METHODS = ("smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random")
 """Methods of every service; packages installed there add others (``espalier methods``)."""
 

@@ -40,7 +40,7 @@ def test_during_a_transaction(cluster: Cluster, point: failpoints.Failpoint) -> 
     cluster.database.dispose()
     with away(cluster):
         worker.signal(signal.SIGCONT)
-        wait_until(lambda: "the database is away" in worker.output or "OperationalError" in worker.output, what="its absence")
+        wait_until(lambda: "the database is unreachable" in worker.output or "OperationalError" in worker.output, what="an error")
     job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (1, 0)
     assert cluster.finish().all == []

@@ -1,8 +1,8 @@
 """Checkpoint store: copies of a job's checkpoints in the object storage, from which another host resumes it.
 
 Called by ``worker.run.checkpoint_sync``. Objects are named as the trainer names its files, by step; only the highest steps are
-kept. An object is complete or absent, and those of the same step hold the same bytes whichever attempt wrote them, so a worker
-that lost its job may be late but can undo nothing. The trainer has no part in this: it holds no credentials.
+kept. An object is complete or absent, and those of the same step hold the same bytes in every attempt, so late writes of
+a worker that lost its job do no harm. The trainer does not take part: it holds no credentials.
 """
 
 import hashlib
@@ -17,18 +17,18 @@ from service.artifacts.garbage import CHECKPOINTS
 from service.artifacts.s3 import PART_BYTES, READ_BYTES, Bucket
 
 KEPT = 2
-"""As many as ``pruning.training.checkpoint`` keeps."""
+"""Checkpoints kept, as many as by ``pruning.training.checkpoint``."""
 _PARTIAL = ".writing-"  # the trainer removes such files before it begins
 _SHA256 = "sha256"
 log = logging.getLogger(__name__)
 
 
 class CopyInterruptedError(Exception):
-    """There is a reason not to go on copying."""
+    """The copy must stop."""
 
 
 class Interruption:
-    """A condition that ends a copy between two of its parts."""
+    """Condition that ends a copy between two of its parts."""
 
     def __init__(self, condition: Callable[[], bool]) -> None:
         self._condition = condition
@@ -42,7 +42,7 @@ class Interruption:
 def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> str | None:
     """Download the newest checkpoint to ``folder`` unless a file there is as new; its name if it was downloaded.
 
-    One that arrives damaged is passed over for the one before. Raises StorageUnavailableError, OSError, CopyInterruptedError.
+    A damaged one is skipped for the one before. Raises StorageUnavailableError, OSError, CopyInterruptedError.
     """
     newest = max(map(_step, _file_names(folder)), default=-1)
     for name in sorted(_object_names(bucket, job_id), key=_order, reverse=True):
@@ -51,7 +51,7 @@ def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption)
         try:
             _download(bucket, _object_key(job_id, name), folder / name, interruption)
         except CorruptDownloadError:
-            log.warning("checkpoint %s of job %s came damaged from the storage", name, job_id)
+            log.warning("checkpoint %s of job %s from the storage is damaged", name, job_id)
         else:
             return name
     return None
@@ -112,7 +112,7 @@ def _upload_file(bucket: Bucket, key: str, file: BufferedReader, interruption: I
 
 
 def _download(bucket: Bucket, key: str, target: Path, interruption: Interruption) -> None:
-    """Raises CorruptDownloadError besides what :func:`fetch` raises."""
+    """Raises CorruptDownloadError, and the exceptions of :func:`fetch`."""
     size, metadata = bucket.head(key)
 
     def parts() -> Iterator[bytes]:

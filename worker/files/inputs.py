@@ -5,7 +5,7 @@
     work/<job>/attempt-2/mask.safetensors           of the job whose mask is exported or evaluated
     work/<job>/attempt-2/uploads/<id>/mask.safetensors   of the job, or the upload, that a job starts from
 
-A data set's id stands for its content, so a folder that exists is right. Called by ``worker.run.preparation``, and by
+A data set's id identifies its content, so an existing folder is correct. Called by ``worker.run.preparation``, and by
 ``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
 """
 
@@ -27,7 +27,7 @@ from worker.files.work_dirs import MASK, WEIGHTS, link_upload, remove_folder
 
 
 def datasets_folder(data_dir: Path) -> Path:
-    """Where the folders of all uploaded data sets lie."""
+    """Folder of all uploaded data sets."""
     return data_dir / "datasets"
 
 

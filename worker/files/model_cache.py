@@ -4,7 +4,7 @@
     work/<job>/attempt-2/uploads/<id> → that        where the trainer looks first
 
 Called by ``worker.run.preparation``, and by ``worker.maintenance.garbage_collector`` when a limit was lowered. The cache is
-``service.model_cache``; a model that a running job reads stays in it: its job was claimed before its files were asked for.
+``service.model_cache``; a model that a running job reads stays in it: its job was claimed before its files were requested.
 """
 
 from functools import partial
@@ -20,14 +20,14 @@ from worker.files.work_dirs import link_upload
 
 
 def models_folder(data_dir: Path) -> Path:
-    """Where the folders of all uploaded models lie."""
+    """Folder of all uploaded models."""
     return data_dir / "models"
 
 
 def fetch_models(database: Database, settings: Settings, spec: dict[str, Any], work: Path) -> None:
     """Put the uploaded models that ``spec`` names where a trainer in ``work`` finds them; nothing to do where it names none.
 
-    Raises what :func:`service.model_cache.fetch_model` does.
+    Raises the exceptions of :func:`service.model_cache.fetch_model`.
     """
     root, needed = models_folder(settings.data_dir), partial(_of_running_jobs, database)
     for model_id in sorted(uploaded_models.models_named_in(spec)):

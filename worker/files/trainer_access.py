@@ -1,6 +1,6 @@
-"""Permissions of a worker's folders for trainers of another user: what is theirs they may use, what lies beside it they may not.
+"""Permissions of a worker's folders for trainers of another user: access to their own folders and no others.
 
-    data folder, work/, work/<job>, datasets/, models/    passed through by whoever knows the name, not listed
+    data folder, work/, work/<job>, datasets/, models/    traversable by name, not listable
     attempt-2/, checkpoints/, tokens/, home/     the trainers' group writes, and what is made there belongs to that group
     everything else of the data folder           closed
 
@@ -19,7 +19,7 @@ _FOR_OTHERS = 0o007
 
 
 def tokens_folder(data_dir: Path) -> Path:
-    """Where trainers keep the tokens of rows."""
+    """Folder of the trainers' token cache."""
     return data_dir / "tokens"
 
 
@@ -29,7 +29,7 @@ def home_folder(data_dir: Path) -> Path:
 
 
 def open_data_folder(settings: Settings) -> None:
-    """Let trainers into what is theirs of the data folder, and close everything else. Raises OSError."""
+    """Open the trainers' folders in the data folder, and close everything else. Raises OSError."""
     if settings.trainer_ids is None:
         return
     root = settings.data_dir
@@ -44,12 +44,12 @@ def open_data_folder(settings: Settings) -> None:
         folder.mkdir(exist_ok=True)
         _share(folder, settings, mode)
     shared = settings.checkpoint_dir
-    if shared is not None and shared.is_dir() and not shared.stat().st_mode & stat.S_IXOTH:  # else it is open by the operator
+    if shared is not None and shared.is_dir() and not shared.stat().st_mode & stat.S_IXOTH:  # otherwise the operator has opened it
         let_pass(shared, settings)
 
 
 def let_pass(folder: Path, settings: Settings) -> None:
-    """Let trainers through ``folder`` to what lies in it and is open to them. Raises OSError."""
+    """Make ``folder`` traversable for trainers. Raises OSError."""
     _share(folder, settings, _PASSED)
 
 

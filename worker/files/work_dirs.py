@@ -1,9 +1,9 @@
-"""Attempt folders: where a job's files lie on this host's disk, how they are prepared and removed.
+"""Attempt folders: layout, preparation and removal of a job's files on this host's disk.
 
     work/<job>/attempt-2/               spec.json, uploads/, artifacts/: of one attempt, removed when it is over
     work/<job>/attempt-2/checkpoints →  work/<job>/checkpoints, or the job's folder under ESPALIER_CHECKPOINT_DIR
 
-under the data directory. Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a
+under the data directory. Each attempt has a folder of its own: a trainer whose supervisor is frozen continues to write for a
 while after another worker took the job. Only checkpoints are shared; they are written under a temporary name and renamed, and
 those of the same step hold the same bytes. Called by ``worker.run.preparation``, ``worker.run.supervisor`` and
 ``worker.maintenance.garbage_collector``.
@@ -24,26 +24,26 @@ from worker.files.trainer_access import let_pass, let_write
 
 MASK = "mask.safetensors"
 WEIGHTS = "weights.safetensors"
-"""What a method trained in addition to the mask; most train nothing else."""
+"""File of the weights that a method trained in addition to the mask; most methods have none."""
 REQUIRED_ARTIFACTS = {JobKind.PRUNING: MASK, JobKind.EXPORT: "exports.json", JobKind.EVALUATION: "evaluation.json"}
-"""What a job of each kind must leave."""
+"""Artifact that a job of each kind must produce."""
 _REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
 _REMOVAL_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
 def work_folder(data_dir: Path, job_id: str) -> Path:
-    """What this host keeps of a job."""
+    """Folder of a job on this host."""
     return data_dir / "work" / job_id
 
 
 def attempt_folder(data_dir: Path, fence: Fence) -> Path:
-    """Where one attempt's trainer reads its spec and leaves its artifacts."""
+    """Folder of one attempt, with its spec and its artifacts."""
     return work_folder(data_dir, fence.job_id) / f"attempt-{fence.attempt}"
 
 
 def checkpoint_folder(settings: Settings, job_id: str) -> Path:
-    """Where all attempts of a job, on every host that shares the folder, find checkpoints and leave them."""
+    """Checkpoint folder of all attempts of a job, on every host that shares the folder."""
     if settings.checkpoint_dir is None:
         return work_folder(settings.data_dir, job_id) / "checkpoints"
     return settings.checkpoint_dir / job_id
@@ -71,7 +71,7 @@ def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Pat
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
         let_write(checkpoints, settings)
-    except OSError as error:  # a shared folder that is not mounted costs a restart from the first step, not the job
+    except OSError as error:  # without a shared folder the job restarts from the first step instead of failing
         checkpoints, failure = folder.parent / "checkpoints", error
         checkpoints.mkdir(exist_ok=True)
         let_write(checkpoints, settings)
@@ -88,9 +88,9 @@ def remove_job_files(settings: Settings, job_id: str) -> None:
 
 
 def remove_folder(folder: Path, user: tuple[int, int] | None = None) -> None:
-    """Remove a folder that is not needed any more; its absence is no error, a failure only a warning.
+    """Remove a folder that is no longer needed; its absence is not an error, a failure only a warning.
 
-    What a trainer of another ``user`` has closed to this worker is removed by a process of that user.
+    Files of a trainer of another ``user`` that this worker cannot remove are removed by a process of that user.
     """
     try:
         try:
@@ -103,5 +103,5 @@ def remove_folder(folder: Path, user: tuple[int, int] | None = None) -> None:
             shutil.rmtree(folder)
     except FileNotFoundError:
         pass
-    except OSError as error:  # the job has ended all the same; the garbage collector tries again
+    except OSError as error:  # the job has ended nevertheless; the garbage collector tries again
         log.warning("%s could not be removed: %s", folder, error)

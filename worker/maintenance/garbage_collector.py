@@ -1,7 +1,7 @@
-"""Garbage collection: removes leftovers of jobs on this host, in the database and in the object storage.
+"""Garbage collection: removes unused data of jobs on this host, in the database and in the object storage.
 
-Started by ``worker.app``. It has a thread of its own: an object storage may be slow or away, and the maintainer must renew the
-worker's heartbeat meanwhile.
+Started by ``worker.app``. It has a thread of its own: an object storage may be slow or unreachable, and the maintainer must renew
+the worker's heartbeat meanwhile.
 """
 
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class GarbageCollector:
-    """One per worker process; any number may collect at once."""
+    """Garbage collector of a worker process; any number may collect at once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -44,7 +44,7 @@ class GarbageCollector:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no further collection. One that runs sees ``stopping``, or ends with the process: each removal stands alone."""
+        """Begin no further collection. One that runs sees ``stopping``, or ends with the process: each removal is independent."""
         self._thread.stop(_STOP_SECONDS)
 
     def run_once(self) -> float:
@@ -113,6 +113,6 @@ class GarbageCollector:
 
 
 def _unfinished(session: Session, ids: set[str]) -> set[str]:
-    """Those that have not ended. A row exists before its folder does, so a job without a row was deleted."""
+    """Jobs that have not ended. A row exists before its folder does, so a job without a row was deleted."""
     open_jobs = select(Job.id).where(Job.id.in_(ids), Job.status.not_in(sorted(TERMINAL)))
     return set(session.scalars(open_jobs)) if ids else set()

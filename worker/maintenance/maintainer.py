@@ -1,7 +1,7 @@
 """Maintenance thread: requeues jobs with expired leases and starts queued jobs whose wake-up message was lost.
 
 Started by ``worker.app``. It also records this worker's heartbeat. Due jobs are run in threads of the maintainer, not by a
-message: a worker whose broker is unreachable does all its work too, only later.
+message: a worker with an unreachable broker also runs all jobs, only later.
 """
 
 import logging
@@ -39,7 +39,7 @@ def _clock_offset() -> float:
 
 
 class Maintainer:
-    """One per worker process; any number may run at once. A tick every ``rescue_seconds``."""
+    """Maintainer of a worker process; any number may run at once. A tick every ``rescue_seconds``."""
 
     def __init__(self, context: Context, work: Callable[[Context], object] = loop.work) -> None:
         """``work`` is called in a thread for each job that could be started."""
@@ -57,7 +57,7 @@ class Maintainer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for the jobs that it started and remove this worker's heartbeat, which would expire by itself.
+        """Wait for the jobs that it started and remove this worker's heartbeat, which would expire anyway.
 
         A worker that is to exit has set ``stopping`` before.
         """
@@ -68,7 +68,7 @@ class Maintainer:
             with self._context.database.write() as session:
                 heartbeats.remove(session, self._context.worker_id)
         except DATABASE_UNAVAILABLE as error:
-            log.warning("could not sign off: %s", error)
+            log.warning("the heartbeat could not be removed: %s", error)
 
     def _run_once(self) -> float:
         self.tick()
@@ -119,10 +119,11 @@ class Maintainer:
         return requeued, report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
 
     def _may_reap(self) -> bool:
-        """Not within three heartbeats after the host was suspended: leases ran out meanwhile, their workers slept like this one.
+        """Not within three heartbeats after the host was suspended: leases expired meanwhile, and their workers may have been
+        suspended
 
-        The wall clock goes on during a suspend and the monotonic one stands still. A clock that is set looks the same, and costs
-        the same delay.
+        as well. During a suspend the wall clock runs and the monotonic clock stops. A clock that is set has the same effect, and
+        causes the same delay.
         """
         offset, former = _clock_offset(), self._clock_offset
         self._clock_offset = offset
@@ -146,7 +147,7 @@ class Maintainer:
             try:
                 self._work(self._context)
             except DATABASE_UNAVAILABLE as error:
-                log.warning("the database is away: %s", error)
+                log.warning("the database is unreachable: %s", error)
             except Exception:
                 log.exception("a worker thread failed; its job is requeued when the lease has expired")
 

@@ -1,7 +1,7 @@
 """Checkpoint synchronisation with the object storage: download before an attempt, upload while its trainer runs.
 
-Called by ``worker.run.supervisor`` around a trainer. The upload has a thread of its own and never delays the training; a
-storage that is away costs a warning, and at worst the job starts over on another host.
+Called by ``worker.run.supervisor`` around a trainer. The upload has a thread of its own and never delays the training; an
+unreachable storage causes a warning, and at worst the job restarts on another host.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from worker.run.event_recorder import EventRecorder
 _SHUTDOWN_SECONDS = 8.0
 """How long a worker that shuts down waits for an upload, of the 15 s that it has beyond its trainers' grace."""
 _INTERRUPTED_SECONDS = 2.0
-"""How long an interrupted upload is waited for; it hangs in a request then, which ends by itself."""
-_NOT_FETCHED = "earlier checkpoints cannot be fetched ({error}); the run begins with those of this host, if it has any"
-_NOT_COPIED = "checkpoints stay on this host for now ({error}); training goes on"
+"""Seconds that an interrupted upload is waited for; it is then inside a request with its own timeout."""
+_NOT_FETCHED = "earlier checkpoints cannot be downloaded ({error}); the run starts with those of this host, if any"
+_NOT_COPIED = "checkpoints stay on this host for now ({error}); training continues"
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 def synchronized(settings: Settings, recorder: EventRecorder, stopping: threading.Event) -> Iterator[None]:
     """Download the newest checkpoint of any host, then upload those that the trainer leaves inside the block.
 
-    Does nothing without an object storage. At the end of an attempt after which the job may go on elsewhere, waits a while
+    Does nothing without an object storage. At the end of an attempt after which the job may continue elsewhere, waits a while
     for the last upload. Raises what ``recorder.record_event`` does.
     """
     if settings.storage_url is None:
@@ -46,11 +46,11 @@ def synchronized(settings: Settings, recorder: EventRecorder, stopping: threadin
     try:
         fetched = checkpoint_store.fetch(bucket, job_id, folder, stop_requested)
         if fetched is not None:
-            log.info("checkpoint %s came from the storage", fetched)
+            log.info("checkpoint %s downloaded from the storage", fetched)
     except (StorageUnavailableError, OSError) as error:
         _warn(recorder, _NOT_FETCHED.format(error=error))
     except CopyInterruptedError:
-        log.info("asked to stop before the checkpoints were here")
+        log.info("asked to stop before the checkpoints were downloaded")
     uploader = CheckpointUploader(bucket, job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(recorder, text))
     recorder.on_checkpoint = uploader.wake
     try:
@@ -68,7 +68,7 @@ def _last_upload_seconds(settings: Settings, recorder: EventRecorder, stopping: 
 
 
 def delete_copies(settings: Settings, job_id: str) -> None:
-    """Delete the copies of a job that has ended; where the storage is away, the garbage collector deletes them later."""
+    """Delete the copies of a job that has ended; where the storage is unreachable, the garbage collector deletes them later."""
     if settings.storage_url is None:
         return
     try:
@@ -83,7 +83,7 @@ def _warn(recorder: EventRecorder, text: str) -> None:
 
 
 class CheckpointUploader:
-    """The upload thread. Where it falls behind, it passes over checkpoints, but never over the last one."""
+    """The upload thread. When it falls behind, it skips checkpoints, but never the last one."""
 
     def __init__(self, bucket: Bucket, job_id: str, folder: Path, *, lost: Callable[[], bool], warn: Callable[[str], None]) -> None:
         self._bucket, self._job_id, self._folder, self._warn = bucket, job_id, folder, warn
@@ -97,13 +97,13 @@ class CheckpointUploader:
         self._thread.start()
 
     def wake(self) -> None:
-        """There is a new checkpoint."""
+        """Signal a new checkpoint."""
         self._commands.put(True)
 
     def close(self, seconds: float) -> None:
         """Finish the uploads that are due, but give up after ``seconds``."""
         if self._failing and seconds:
-            self._commands.put(True)  # the storage may be back
+            self._commands.put(True)  # the storage may be reachable again
         self._commands.put(False)
         self._thread.join(seconds)
         self._cancelled.set()
@@ -114,7 +114,7 @@ class CheckpointUploader:
             pass
 
     def _upload(self) -> bool:
-        """Whether there is a reason to go on."""
+        """Whether the copy should continue."""
         try:
             checkpoint_store.upload(self._bucket, self._job_id, self._folder, self._interruption)
         except CopyInterruptedError:
@@ -123,7 +123,7 @@ class CheckpointUploader:
             try:
                 if not self._failing:  # once per outage
                     self._warn(_NOT_COPIED.format(error=error))
-            except (LeaseLostError, *DATABASE_UNAVAILABLE):  # the supervisor notices by itself
+            except (LeaseLostError, *DATABASE_UNAVAILABLE):  # the supervisor detects it as well
                 return False
             self._failing = True
         else:

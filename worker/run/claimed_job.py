@@ -1,4 +1,4 @@
-"""Claimed job: what the worker needs of a job's row once the claim is committed.
+"""Claimed job: the fields of a job's row that the worker needs once the claim is committed.
 
 Made by ``worker.run.loop``; read by ``worker.run.supervisor`` and ``worker.run.preparation``.
 """
@@ -31,7 +31,7 @@ class ClaimedJob:
     mask_of: str | None
     """The job whose mask is exported or evaluated; None where the job prunes."""
     evaluation: dict[str, Any] | None
-    """What the mask is evaluated on."""
+    """Rows that the mask is evaluated on."""
     reached_step: int
     """Steps that earlier attempts had completed."""
     claimed_at: float
@@ -45,7 +45,7 @@ class ClaimedJob:
 
     @classmethod
     def from_row(cls, job: Job, claimed_at: float, devices: Sequence[str], queued_at: datetime | None = None) -> Self:
-        """From the row that ``service.jobs.claims.claim`` returned."""
+        """The claimed job from the row that ``service.jobs.claims.claim`` returned."""
         return cls(
             fence=Fence.from_row(job),
             owner=job.owner,

@@ -47,7 +47,7 @@ _METRIC_SHARE = 1 / 500
 """Pause between metric rows as a share of the age of the run: an hour leaves about 1,500 rows, a day about 2,700."""
 _UNREADABLE_KEPT = 100
 _UNREADABLE_CHARACTERS = 500
-_STARTS_OVER = "an earlier attempt had reached step {step}; none of its checkpoints can be reached here, so the run starts over"
+_STARTS_OVER = "an earlier attempt had reached step {step}; none of its checkpoints is available here, so the run starts over"
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +86,7 @@ class EventRecorder:
         """Record one line of the trainer's standard output.
 
         Raises LeaseLostError, CancelledError, InvalidArtifactError, QuotaExceededError, RejectedWriteError, and
-        StorageUnavailableError or the database's error when one of them stays away.
+        StorageUnavailableError or the database's error when one of them stays unreachable.
         """
         line = self.redact(line)
         try:
@@ -112,7 +112,7 @@ class EventRecorder:
             self._write_step(self._pending)
 
     def close(self) -> None:
-        """Keep the end of the trainer's standard error with the job."""
+        """Store the end of the trainer's standard error with the job."""
         if text := self.stderr.text():
             self.record_event("stderr", {"text": text, "cut": self.stderr.cut})
 
@@ -122,9 +122,9 @@ class EventRecorder:
 
     def _record_unreadable(self, line: bytes) -> None:
         text = storable_text(line)[:_UNREADABLE_CHARACTERS]
-        log.warning("the trainer wrote a line that is no event: %s", text)
+        log.warning("the trainer wrote a line that is not an event: %s", text)
         self._unreadable += 1
-        if self._unreadable <= _UNREADABLE_KEPT:  # a flood fills the worker's log, not the database
+        if self._unreadable <= _UNREADABLE_KEPT:  # excess output goes to the worker's log, not to the database
             self.record_event("log", {"level": "warning", "source": "stdout", "message": text})
 
     def _handle_step(self, event: StepEvent) -> None:
@@ -206,21 +206,21 @@ class EventRecorder:
 
 
 def _apply(session: Session, fence: Fence, event: Event) -> None:
-    """What an event changes on the job, besides its own row."""
+    """Columns of the job that an event changes, in addition to its own row."""
     if isinstance(event, PhaseEvent):
         claims.set_phase(session, fence, event.phase)
     elif isinstance(event, StartedEvent):
         claims.set_progress(session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40])
     elif isinstance(event, EvaluationEvent):
         values: dict[str, Any] = {f"validation_{name}": value for name, value in event.metrics.items()}
-        if event.stage != "before":  # of the masks; what the dense model predicts says nothing about them
+        if event.stage != "before":  # of the masks; predictions of the dense model are not about them
             values["constant_prediction"] = event.constant_prediction
         if event.signal_to_noise is not None:
             values["signal_to_noise"] = event.signal_to_noise
         claims.record_metrics(session, fence, step=event.step, values={**values, "remaining": event.remaining})
         claims.set_progress(session, fence, metrics=values)
     elif isinstance(event, BaselineEvent):
-        # its loss and its metrics are not the mask's: they stay in the event and in the result
+        # its loss and metrics are not the mask's: they are only in the event and the result
         values = {"baseline_step": event.step, "baseline_rows_per_second": event.rows_per_second}
         claims.set_progress(session, fence, eta_seconds=event.eta_seconds, metrics=values)
     elif isinstance(event, WarningEvent):

@@ -1,4 +1,4 @@
-"""Fenced writer: transactions about one running job, retried while the database is away and the lease holds.
+"""Fenced writer: transactions about one running job, retried while the database is unreachable and the lease is valid.
 
 Called by everything in ``worker.run`` that writes. Every write carries the attempt's fence.
 """
@@ -20,7 +20,7 @@ from worker.run.outcome import RejectedWriteError
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 T = TypeVar("T")
 _PROGRAM_LIMITS = "54"
-"""Class of PostgreSQL's errors for what no server of that kind stores; the driver calls them operational."""
+"""SQLSTATE class of values that PostgreSQL cannot store; the driver raises OperationalError for them."""
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +49,7 @@ class FencedWriter:
         """Call ``work``, which opens its own transactions, until the database and the object storage answer.
 
         Raises LeaseLostError; RejectedWriteError at once when the database refuses the values, which another try would not
-        change; their own error when they are away for the length of a lease that was renewed meanwhile (a full
+        change; their own error when they are unreachable for the length of a lease that was renewed meanwhile (a full
         disk answers heartbeats and takes nothing new); that of the storage as soon as the job is to be cancelled.
         """
         deadline = time.monotonic() + self.lease.seconds
@@ -61,11 +61,11 @@ class FencedWriter:
             except (*DATABASE_UNAVAILABLE, StorageUnavailableError) as error:
                 if _is_rejection(error):
                     raise RejectedWriteError(_reason(error)) from error
-                self.lease.require()  # a worker that was frozen in here lost its connection, and the job with it
+                self.lease.require()  # a worker that was frozen here has lost its connection, and the job
                 cancelled = isinstance(error, StorageUnavailableError) and self.lease.requests.cancel
                 if cancelled or time.monotonic() > deadline:
                     raise
-                log.warning("database or object storage is away, trying again: %s", error)
+                log.warning("database or object storage is unreachable, trying again: %s", error)
             except (StatementError, OverflowError, UnicodeError) as error:
                 raise RejectedWriteError(_reason(error)) from error
             time.sleep(pause)
@@ -78,5 +78,5 @@ def _is_rejection(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The driver's own words, without the statement."""
-    return f"the database refuses what was reported: {getattr(error, 'orig', None) or error}".strip().splitlines()[0]
+    """The driver's message, without the statement."""
+    return f"the database refuses the reported values: {getattr(error, 'orig', None) or error}".strip().splitlines()[0]

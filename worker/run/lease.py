@@ -1,7 +1,7 @@
 """Lease on a running job: the right to run it, renewed by a heartbeat thread while the supervisor follows the trainer.
 
-Called by ``worker.run.supervisor``. The worker trusts its lease no longer than the database does: it counts from the moment
-*before* a renewal was requested, on a clock that goes on while the process is stopped.
+Called by ``worker.run.supervisor``. The worker counts its lease no longer than the database does: it counts from the moment
+*before* a renewal was requested, on a clock that runs while the process is stopped.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Lease:
-    """Is renewed inside the ``with`` block; ``lost`` and ``requests`` say with which result."""
+    """Lease that is renewed inside the ``with`` block; ``lost`` and ``requests`` have the result."""
 
     def __init__(
         self, database: Database, fence: Fence, *, lease_seconds: float, heartbeat_seconds: float, claimed_at: float
@@ -33,7 +33,7 @@ class Lease:
         self.fence = fence
         self.seconds = lease_seconds
         self.requests = ControlRequests(cancel=False, pause=False)
-        """What the user has asked for since."""
+        """Open requests of the user."""
         self.on_renewal: Callable[[float], None] = lambda until: None
         """Called on the heartbeat thread with the new ``until``."""
         self._database = database
@@ -49,12 +49,12 @@ class Lease:
 
     @property
     def until(self) -> float:
-        """When it expires unless it is renewed, by ``time.monotonic()``."""
+        """Expiry of the lease unless it is renewed, by ``time.monotonic()``."""
         return self._until
 
     @property
     def lost(self) -> bool:
-        """Whether the job may belong to another worker by now."""
+        """Whether another worker may have the job by now."""
         return self._lost.is_set() or time.monotonic() > self._until
 
     def require(self) -> None:
@@ -85,4 +85,4 @@ class Lease:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._thread.stop(self._heartbeat_seconds)  # a renewal stuck in a dead connection ends by itself, unused
+        self._thread.stop(self._heartbeat_seconds)  # a renewal stuck in a dead connection times out, unused

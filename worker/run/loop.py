@@ -1,4 +1,4 @@
-"""Work loop: claims the best job, supervises its attempt, and again until no job is due.
+"""Work loop: claims the best job, supervises its attempt, and repeats until no job is due.
 
 Called by the Celery task in ``worker.app``, in one of Celery's threads, and by ``worker.maintenance.maintainer`` in its own.
 """
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def work(context: Context) -> int:
     """Run jobs until none is due, every slot is taken or the worker stops; how many attempts were run.
 
-    Raises the database's error when it is away: the maintainer tries again later.
+    Raises the database's error when it is unreachable: the maintainer tries again later.
     """
     attempts = 0
     while not context.stopping.is_set():
@@ -46,7 +46,7 @@ def _format_spec(claimed: ClaimedJob) -> str:
 
 
 def claim(context: Context) -> ClaimedJob | None:
-    """The best job, now this worker's, with the devices it asks for; None when no job is due or it does not fit in."""
+    """The best job, now this worker's, with the devices that it needs; None when no job is due or it does not fit in."""
     with context.devices_lock:
         claimed_at = time.monotonic()
         with context.database.write() as session:

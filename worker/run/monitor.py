@@ -1,4 +1,4 @@
-"""Monitor of a running trainer: passes on its output and stops it when there is a reason to.
+"""Monitor of a running trainer: forwards its output and stops it on a request, a time limit or a lost lease.
 
 Called by ``worker.run.supervisor``. One thread, two pipes and a clock; it ends when the process has ended.
 """
@@ -16,7 +16,7 @@ from worker.run.outcome import StopReason
 from worker.run.process import TrainerProcess
 
 _TICK_SECONDS = 0.1
-"""How late a request, a deadline or the end of the process may be noticed."""
+"""Longest delay in detecting a request, a deadline or the end of the process."""
 _DRAIN_SECONDS = 2.0
 """How long the pipes of a process that has ended may stay open: a child in a session of its own can hold them forever."""
 _READ_BYTES = 1 << 16
@@ -41,7 +41,7 @@ def monitor(
 ) -> tuple[int, StopReason | None]:
     """Read the trainer's output until it has ended: its exit code as subprocess has it, and why it was stopped if it was.
 
-    Raises what ``EventRecorder.handle_line`` raises; the caller then kills the trainer.
+    Raises the exceptions of ``EventRecorder.handle_line``; the caller then kills the trainer.
     """
     state = _Monitor(trainer, recorder, limits, stopping)
     with state.selector:
@@ -56,7 +56,7 @@ def monitor(
 
 
 class _Monitor:
-    """What ``monitor`` keeps between two ticks."""
+    """State of ``monitor`` between two ticks."""
 
     def __init__(self, trainer: TrainerProcess, recorder: EventRecorder, limits: Limits, stopping: threading.Event) -> None:
         self.stop: StopReason | None = None
@@ -69,7 +69,7 @@ class _Monitor:
         self._kill_at: float | None = None
 
     def read(self, seconds: float) -> bool:
-        """Handle what the pipes hold, after waiting for up to ``seconds``; whether there was anything."""
+        """Handle the content of the pipes, after waiting for up to ``seconds``; whether there was anything."""
         ready = self.selector.select(seconds)
         for key, _ in ready:
             data = os.read(key.fd, _READ_BYTES)
@@ -87,7 +87,7 @@ class _Monitor:
             self._recorder.handle_line(line)
 
     def stop_if_due(self) -> None:
-        """Stop the trainer if there is a reason, and kill it once its grace has passed."""
+        """Stop the trainer if there is a reason, and kill it once its grace period has passed."""
         reason = self._reason()
         if reason is not None and (self.stop is None or reason.outranks(self.stop)):
             log.info("stopping the trainer: %s", reason)
@@ -99,7 +99,7 @@ class _Monitor:
             self._trainer.kill()
 
     def _reason(self) -> StopReason | None:
-        """Why the trainer should stop, most important first."""
+        """Reason to stop the trainer, most important first."""
         now, lease = time.monotonic(), self._recorder.writer.lease
         if lease.lost:
             return StopReason.LEASE_LOST

@@ -1,6 +1,6 @@
 """Outcome of an attempt: exit code, signal, stop reason or exception of the worker, classified into one result for the job.
 
-Called by ``worker.run.supervisor`` once the trainer has ended. The messages are stored on the job as they stand here.
+Called by ``worker.run.supervisor`` once the trainer has ended. The messages are stored on the job verbatim.
 """
 
 import errno
@@ -29,11 +29,11 @@ class InvalidArtifactError(Exception):
 
 
 class RejectedWriteError(Exception):
-    """The database is there and refuses what was to be written: a number out of range, text that it cannot store."""
+    """The database is reachable and refuses the values: a number out of range, text that it cannot store."""
 
 
 class CancelledError(Exception):
-    """The job is to be cancelled: what was being done for it need not be finished."""
+    """The job is to be cancelled: its remaining work is not finished."""
 
 
 class StopReason(StrEnum):
@@ -59,7 +59,7 @@ class ProcessExit:
     """Everything known about a trainer that has ended."""
 
     returncode: int
-    """As subprocess has it: negative is the signal that killed it."""
+    """Exit code as in subprocess: negative for the signal that killed it."""
     stop: StopReason | None
     """Set when the supervisor stopped it."""
     error: ErrorEvent | None
@@ -67,20 +67,20 @@ class ProcessExit:
     stored: Mapping[str, int]
     """Ids of the artifacts stored, by name."""
     stderr_tail: str
-    """The last lines of its standard error."""
+    """Last lines of its standard error."""
     limit_seconds: float | None = None
     """The time limit that was exceeded, for ``StopReason.STALL`` and ``StopReason.TOO_LONG``."""
     kind: JobKind = JobKind.PRUNING
-    """What the job does."""
+    """Kind of the job."""
 
     @property
     def required_artifact(self) -> str:
-        """The artifact without which it has not succeeded."""
+        """The artifact required for success."""
         return REQUIRED_ARTIFACTS[self.kind]
 
     def advice(self, for_training: str) -> str:
-        """What a user may do so that the job needs less of something."""
-        less = {JobKind.EXPORT: "ask for fewer exports at a time", JobKind.EVALUATION: "evaluate on fewer rows"}
+        """Remedy to reduce the work of the job."""
+        less = {JobKind.EXPORT: "request fewer exports at a time", JobKind.EVALUATION: "evaluate on fewer rows"}
         return less.get(self.kind, for_training)
 
 
@@ -103,7 +103,7 @@ class Failed:
 
 
 class Outcome(StrEnum):
-    """Ends of an attempt that are no failure."""
+    """Ends of an attempt that are not failures."""
 
     SUCCEEDED = "succeeded"
     CANCELLED = "cancelled"
@@ -120,7 +120,7 @@ def classify(process_exit: ProcessExit) -> Outcome | Failed:
     """The outcome of a trainer that ran.
 
     Work that is complete counts, even if the trainer had just been stopped, and even if it crashed on the way out, as
-    accelerator libraries do: what it was to make is stored and verified. A permanent error outlives a shutdown.
+    accelerator libraries do: its artifact is stored and verified. A permanent error outlives a shutdown.
     """
     if process_exit.stop is StopReason.LEASE_LOST:
         return Outcome.ABANDONED
@@ -136,14 +136,14 @@ def classify(process_exit: ProcessExit) -> Outcome | Failed:
     if process_exit.stop is StopReason.STALL:
         return Failed(
             "trainer_stalled",
-            f"the trainer said nothing for {process_exit.limit_seconds:g} seconds and was stopped",
+            f"the trainer had no output for {process_exit.limit_seconds:g} seconds and was stopped",
             retryable=True,
         )
     if process_exit.stop is StopReason.TOO_LONG:
         return Failed(
             "max_duration_exceeded",
             f"the job ran longer than its limit of {process_exit.limit_seconds:g} seconds; raise max_duration or "
-            f"{process_exit.advice('ask for fewer steps')}",
+            f"{process_exit.advice('request fewer steps')}",
             kind="user",
             param="max_duration",
         )
@@ -151,18 +151,18 @@ def classify(process_exit: ProcessExit) -> Outcome | Failed:
 
 
 def _exited(process_exit: ProcessExit) -> Failed:
-    """The trainer exited by itself, without having succeeded."""
+    """The trainer exited on its own, without success."""
     error, returncode = process_exit.error, process_exit.returncode
     if returncode == ExitCode.TEMPORARY and error is not None:
         return Failed(error.code, error.message, param=error.param, retryable=True)
     if returncode == ExitCode.STOPPED:
-        return Failed("trainer_stopped", "the trainer was stopped by someone other than its worker", retryable=True)
+        return Failed("trainer_stopped", "the trainer was stopped by a signal that its worker did not send", retryable=True)
     if returncode == ExitCode.OK:
         no_end = process_exit.finished is None
         missing = "its last line, finished" if no_end else f"the artifact {process_exit.required_artifact}"
-        return Failed("trainer_bug", f"the trainer left as if it had succeeded, but without {missing}")
-    words = process_exit.stderr_tail or "it said nothing on standard error"
-    return Failed("trainer_bug", f"the trainer left with exit code {returncode}; its last words: {words}")
+        return Failed("trainer_bug", f"the trainer exited with 0, but without {missing}")
+    words = process_exit.stderr_tail or "stderr was empty"
+    return Failed("trainer_bug", f"the trainer exited with code {returncode}; last lines of stderr: {words}")
 
 
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
@@ -176,13 +176,13 @@ def _killed(process_exit: ProcessExit) -> Failed:
     except ValueError:  # real-time signals have no name
         name = f"signal {number}"
     if number in _CRASHES:
-        words = f"; its last words: {process_exit.stderr_tail}" if process_exit.stderr_tail else ""
+        words = f"; last lines of stderr: {process_exit.stderr_tail}" if process_exit.stderr_tail else ""
         return Failed("trainer_crashed", f"the trainer crashed ({name}){words}", retryable=True)
     hint = ""
     if number == signal.SIGKILL:
         less = process_exit.advice("lower batch_size or max_length")
         hint = f"; most often the machine ran out of memory: {less}, or give the worker more memory"
-    return Failed("trainer_killed", f"the trainer was killed from outside ({name}){hint}", retryable=True)
+    return Failed("trainer_killed", f"the trainer was killed ({name}){hint}", retryable=True)
 
 
 ATTEMPT_ERRORS = (
@@ -197,7 +197,7 @@ ATTEMPT_ERRORS = (
     StorageUnavailableError,
     OSError,  # disk full, too many processes, no permission
 )
-"""What ends an attempt while its trainer is prepared, started or followed."""
+"""Exceptions that end an attempt while its trainer is prepared, started or monitored."""
 
 
 def classify_error(error: Exception) -> Failed:
@@ -218,7 +218,7 @@ def classify_error(error: Exception) -> Failed:
         case StorageUnavailableError():
             return Failed("storage_unavailable", str(error), retryable=True)
         case SecretsUnavailableError():
-            return Failed("secrets_unavailable", str(error), retryable=True)  # another worker may have the key
+            return Failed("secrets_unavailable", str(error), retryable=True)  # another worker may have the secret key
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     code = "insufficient_storage" if full else "worker_environment"
     return Failed(code, f"the worker could not run the trainer: {error}", retryable=True)

@@ -16,11 +16,11 @@ class Redactor:
         self._secret = b""
 
     def hide(self, secret: str) -> None:
-        """``secret`` is ASCII without quotes and backslashes, so JSON does not spell it otherwise."""
+        """``secret`` is ASCII without quotes and backslashes, so JSON does not escape it."""
         self._secret = secret.encode("ascii")
 
     def __call__(self, data: bytes, *, cut: bool = False) -> bytes:
-        """``data`` without the secret. ``cut``: its beginning is missing, and with it perhaps the beginning of the secret."""
+        """``data`` without the secret. ``cut``: its beginning is missing, possibly with the beginning of the secret."""
         if not self._secret:
             return data
         if cut:

@@ -24,7 +24,7 @@ from worker.run.trainer_user import as_trainer_user
 
 @dataclass(frozen=True)
 class PreparedAttempt:
-    """How to start the trainer, once everything it reads is in place."""
+    """Command line and environment of the trainer, once all its inputs are in place."""
 
     command: list[str]
     environment: dict[str, str]
@@ -47,7 +47,7 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
         with_retry(lambda: inputs.fetch_start(context.database, claimed.spec, work))
     if (mask_of := claimed.mask_of) is not None:
         mask = with_retry(lambda: inputs.fetch_mask(context.database, mask_of, work))
-        unshared = None  # it leaves no checkpoints
+        unshared = None  # it writes no checkpoints
     failpoints.hit(failpoints.Failpoint.WORK_PREPARED)
     if unshared is not None:
         recorder.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {unshared}"})

@@ -2,7 +2,7 @@
 
 Called by ``worker.run.preparation`` and ``worker.run.supervisor``. A trainer cannot outlive its worker, for three reasons: the
 kernel kills it with the thread that started it; its standard input, of which the worker holds the other end, closes; and when
-the worker is merely frozen, the deadline that it was given there is not extended.
+the worker is frozen, the deadline of the trainer is not extended.
 """
 
 import subprocess
@@ -34,7 +34,7 @@ def trainer_command(
 def export_command(
     settings: Settings, mask: Path, work: Path, token_file: Path | None = None, exports: Sequence[str] = ()
 ) -> list[str]:
-    """The command line that exports a ``mask`` which exists already; it takes the place of the trainer's."""
+    """The command line that exports a ``mask`` which exists already; it replaces that of the trainer."""
     arguments = ["--mask", str(mask), "--out", str(work / "artifacts"), "--archive"]
     arguments += ["--uploads-dir", str(work / "uploads"), "--watch-stdin", *_source_options(settings, token_file)]
     for name in exports:
@@ -57,7 +57,7 @@ def evaluation_command(
 
 
 def _source_options(settings: Settings, token_file: Path | None) -> list[str]:
-    """Where models and data sets are found."""
+    """Arguments for the locations of models and data sets."""
     options: list[str] = []
     if settings.models_dir is not None:
         options += ["--models-dir", str(settings.models_dir)]
@@ -72,7 +72,7 @@ def _source_options(settings: Settings, token_file: Path | None) -> list[str]:
 
 
 class TrainerProcess(ChildProcess):
-    """A running trainer, which exits by itself once its deadline has passed.
+    """A running trainer, which exits once its deadline has passed.
 
     Made, used and ended by one thread, which must live as long; :meth:`extend_deadline` may be called by any.
     """
@@ -80,12 +80,12 @@ class TrainerProcess(ChildProcess):
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], nice: int = 0, user: tuple[int, int] | None = None
     ) -> None:
-        """As ``ChildProcess`` has it. Raises OSError when the process cannot be started."""
+        """Start the process. Raises OSError when it cannot be started."""
         super().__init__(command, environment, stderr=subprocess.PIPE, nice=nice, user=user)
 
     def extend_deadline(self, until: float) -> None:
         """Let the trainer run until ``until`` by ``time.monotonic()``, when the lease ends.
 
-        Should this worker freeze, the trainer exits before another worker may need its device.
+        If this worker freezes, the trainer exits before another worker may need its device.
         """
         self.write_now(f"{max(0.0, until - time.monotonic()):.3f}\n".encode())

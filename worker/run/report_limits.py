@@ -11,24 +11,24 @@ _EVENT_BYTES = 64 * 1024
 _LOG_BYTES = 4 * 1024 * 1024
 _ALL_BYTES = 64 * 1024 * 1024
 """A run of a hundred million steps with a checkpoint every 500 reports a quarter of this."""
-NOT_KEPT = f"the trainer's further messages, and those of more than {_EVENT_BYTES} bytes, are not kept"
+NOT_KEPT = f"the trainer's further messages, and those of more than {_EVENT_BYTES} bytes, are not stored"
 
 
 class ReportLimits:
-    """What one attempt has reported so far."""
+    """Bytes that one attempt has reported so far."""
 
     def __init__(self) -> None:
         self._logged = self._recorded = self._refused = 0
 
     @property
     def first_refusal(self) -> bool:
-        """Whether the event that was refused just now is the first."""
+        """Whether the last refused event is the first one."""
         return self._refused == 1
 
     def admits(self, event: Event, size: int) -> bool:
         """Whether to record an event that came in ``size`` bytes; False only for a message to the user.
 
-        Raises RejectedWriteError for any other event beyond the limits, because what it reports would be missing.
+        Raises RejectedWriteError for any other event beyond the limits, because its content would be missing.
         """
         if isinstance(event, LogEvent):
             if size > _EVENT_BYTES or self._logged + size > _LOG_BYTES:

@@ -1,7 +1,7 @@
-"""Supervisor of one attempt: prepare its folder, run the trainer, record the outcome, remove what it leaves on this host.
+"""Supervisor of one attempt: prepare its folder, run the trainer, record the outcome, remove its files on this host.
 
-Called by ``worker.run.loop`` in a thread that does nothing else until the trainer has ended. Two guarantees: whatever happens
-here, no trainer is left running; and once the lease is lost, nothing more is written.
+Called by ``worker.run.loop`` in a thread that does nothing else until the trainer has ended. Two guarantees: no trainer
+is left running in any case; and once the lease is lost, nothing more is written.
 """
 
 import logging
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | None = None) -> Outcome | Failed:
     """Run one attempt to its end and release its devices. ``command`` takes the place of the trainer's command line.
 
-    Raises the database's own error when it stays away for a whole lease; the maintainer then requeues the job.
+    Raises the database's own error when it stays unreachable for a whole lease; the maintainer then requeues the job.
     """
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
@@ -93,7 +93,7 @@ def _count_end(metrics: AttemptMetrics, outcome: Outcome | Failed, job: Job) -> 
 
 
 def _format_end(job: Job) -> str:
-    """What became of the job: its state, with the reason or the main metric before and after."""
+    """Outcome of the job: its state, with the reason or the main metric before and after."""
     if job.error is not None and job.status != Status.SUCCEEDED:
         return f"{job.status}: {job.error['message']} ({job.error['code']})"
     result = job.result or {}
@@ -117,7 +117,7 @@ def _hold_lease(claimed: ClaimedJob, context: Context) -> Lease:
 def _prepare_and_run(
     claimed: ClaimedJob, context: Context, recorder: EventRecorder, phases: PhaseSpans, command: Sequence[str] | None
 ) -> Outcome | Failed:
-    """Prepare and run the trainer. Every error that keeps it from its work is an outcome; raises LeaseLostError."""
+    """Prepare and run the trainer. Every error that prevents the attempt is an outcome; raises LeaseLostError."""
     recorder.on_event = phases.handle
     try:
         with spans.span("attempt.prepare"):
@@ -136,7 +136,7 @@ def _prepare_and_run(
 def _run_trainer(
     claimed: ClaimedJob, context: Context, recorder: EventRecorder, prepared: PreparedAttempt, command: Sequence[str]
 ) -> ProcessExit:
-    """Start the trainer and follow it to its end. Raises what starting it and recording its events raise."""
+    """Start the trainer and follow it to its end. Raises the exceptions of starting it and recording its events."""
     settings, lease = context.settings, recorder.writer.lease
     limits = Limits(
         stall_seconds=settings.stall_seconds,
@@ -154,7 +154,7 @@ def _run_trainer(
         returncode, stop = monitor(trainer, recorder, limits, context.stopping)
     recorder.flush()
     if recorder.finished is not None and returncode != ExitCode.OK:
-        message = f"the trainer ended badly ({returncode}) after its work"
+        message = f"the trainer ended with {returncode} after its work"
         recorder.record_event("log", {"level": "warning", "message": message})
     return ProcessExit(
         returncode=returncode,
@@ -186,7 +186,7 @@ def _finish(outcome: Outcome | Failed, recorder: EventRecorder, settings: Settin
 
 
 def _record_outcome(session: Session, *, outcome: Outcome | Failed, recorder: EventRecorder, settings: Settings) -> Job:
-    """The job as it is afterwards: ended, paused, or queued for another attempt."""
+    """The job after the attempt: ended, paused, or queued for another attempt."""
     fence = recorder.writer.fence
     if isinstance(outcome, Failed) and outcome.retryable:
         job = claims.retry_or_fail(

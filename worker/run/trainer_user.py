@@ -1,4 +1,4 @@
-"""User of the trainers, where that is another than the worker's: tried before the first job, so that none fails for it.
+"""User of the trainers, where it differs from the worker's: tested before the first job, so that no job fails because of it.
 
 Called by ``worker.app`` when it starts and by ``worker.run.preparation`` for each attempt.
 """
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class TrainerUserError(Exception):
-    """Trainers cannot run as the user that ESPALIER_TRAINER_USER names."""
+    """Trainers cannot run as the user of ESPALIER_TRAINER_USER."""
 
 
 def prepare_trainer_user(settings: Settings) -> None:
@@ -38,11 +38,11 @@ def prepare_trainer_user(settings: Settings) -> None:
     """
     if settings.trainer_ids is None:
         if os.geteuid() == 0:
-            log.warning("trainers run as root, as this worker does; name a user of their own by ESPALIER_TRAINER_USER")
+            log.warning("trainers run as root, as this worker does; set ESPALIER_TRAINER_USER to a user of their own")
         return
     user, group = settings.trainer_ids
     if user == os.geteuid():
-        raise TrainerUserError(f"ESPALIER_TRAINER_USER={user}:{group} is the worker's own user; name another")
+        raise TrainerUserError(f"ESPALIER_TRAINER_USER={user}:{group} is the worker's own user; set another")
     try:
         os.setgroups(sorted({*os.getgroups(), group}))
         open_data_folder(settings)
@@ -80,7 +80,7 @@ def _try_process(settings: Settings) -> None:
             ) from error
         probe.kill()
         if probe.wait(_END_SECONDS) is None:
-            probe.close_stdin()  # it leaves by itself then
+            probe.close_stdin()  # it exits then
             raise OSError("a process of that user cannot be ended")
     if (found["user"], found["group"]) != settings.trainer_ids:
         raise OSError(f"its processes are user {found['user']}, group {found['group']}")

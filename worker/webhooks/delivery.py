@@ -70,7 +70,7 @@ def _result(status: int, headers: dict[bytes, bytes]) -> DeliveryResult:
     if 200 <= status < 300:
         return DeliveryResult(status)
     if status == _GONE:
-        return DeliveryResult(status, "the receiver is gone for good (410)", retry=False, gone=True)
+        return DeliveryResult(status, "the receiver is gone permanently (410)", retry=False, gone=True)
     why = ", and redirects are not followed" if 300 <= status < 400 else ""
     asked = {name.lower(): value for name, value in headers.items()}.get(b"retry-after", b"")
     pause = min(float(asked), _LONGEST_RETRY_AFTER) if asked.isdigit() else 0.0

@@ -1,7 +1,7 @@
 """Webhook dispatcher: sends the due messages of the outbox from a background thread.
 
-Started by ``worker.app`` in every worker; any number may run at once. A receiver that is slow, wrong or gone delays messages of
-its owner only: jobs do not wait for it, and each owner and each host has a share of what is in flight (``shares``).
+Started by ``worker.app`` in every worker; any number may run at once. A receiver that is slow, faulty or unreachable delays
+messages of its owner only: jobs do not wait for it, and each owner and each host has a share of what is in flight (``shares``).
 """
 
 import contextvars
@@ -29,7 +29,7 @@ from worker.webhooks.shares import Shares
 _IN_FLIGHT, _PER_OWNER, _PER_HOST = 32, 4, 8
 """Messages that one worker sends at a time: of all, of one owner, to one host."""
 _MARGIN_SECONDS = 60.0
-"""What a claim allows beyond the receiver's time: resolving its name, recording the result."""
+"""Seconds of a claim beyond the receiver's time limit: resolving its name, recording the result."""
 _TICKS_BETWEEN_DELETIONS = 1000
 """Ticks between two deletions of messages that ended long ago."""
 _JITTER = 0.1
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class WebhookDispatcher:
-    """Looks for due messages every ``webhook_poll_seconds``, and whenever one has been sent."""
+    """Polls for due messages every ``webhook_poll_seconds``, and after each delivery."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -109,7 +109,7 @@ class WebhookDispatcher:
         finally:
             for claim in claimed:
                 accepted.remove((claim.owner, claim.url))
-            for owner, url in accepted:  # another worker was faster, or the database is away
+            for owner, url in accepted:  # another worker was faster, or the database is unreachable
                 self._shares.release(owner, url)
         self._busy.update(claim.delivery.webhook_id for claim in claimed)
         return [self._pool.submit(_log_context(claim).run, self._send, claim) for claim in claimed]

@@ -1,6 +1,6 @@
 """Shares of owners and receivers in what one worker sends: messages in flight, and messages per minute to one host.
 
-Used by ``worker.webhooks.dispatcher``. A receiver that does not answer holds the share of its owner and of its host, no more.
+Used by ``worker.webhooks.dispatcher``. A receiver that does not answer uses the share of its owner and of its host alone.
 """
 
 import threading
@@ -15,13 +15,13 @@ _WINDOW_SECONDS = 60.0
 
 @dataclass
 class Shares:
-    """Messages in flight and sent lately. Any thread may use it."""
+    """Messages in flight and recently sent. Any thread may use it."""
 
     total: int
     per_owner: int
     per_host: int
     per_minute: int
-    """Of one owner to one host."""
+    """Messages in flight of one owner to one host."""
     clock: Callable[[], float] = time.monotonic
     _owners: Counter[str] = field(default_factory=Counter)
     _hosts: Counter[str] = field(default_factory=Counter)

@@ -27,7 +27,7 @@ def test_a_lease_expires_by_the_clock_when_the_database_is_away(
     harness.submit()
     with hold_lease(harness, seconds=600, database=UnreachableDatabase(harness.context.database.url)) as held:
         clock.advance(500)
-        wait_until(lambda: "the database is away" in caplog.text, what="a heartbeat that failed")
+        wait_until(lambda: "the database is unreachable" in caplog.text, what="a heartbeat that failed")
         assert not held.lost
         clock.advance(101)
         assert held.lost
