@@ -59,7 +59,7 @@ class PrometheusServer:
 
     def query(self, query: str) -> list[dict[str, Any]]:
         """The value of ``query`` now: a sample for each series."""
-        return self._get("query", query=query)["result"]  # type: ignore[no-any-return]
+        return self._get("query", query=query)["result"]
 
     def rules(self) -> list[dict[str, Any]]:
         """Rules of alerts with their health."""

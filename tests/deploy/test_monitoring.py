@@ -168,7 +168,7 @@ def test_each_alert_fires_when_it_should(promtool: str) -> None:
 
 
 def test_the_scrape_configuration_is_valid(promtool: str) -> None:
-    command = [promtool, "check", "config", "--syntax-only", FOLDER / "prometheus.yml"]
+    command = [promtool, "check", "config", "--syntax-only", str(FOLDER / "prometheus.yml")]
     subprocess.run(command, check=True, capture_output=True, text=True)
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
     jobs = {job["job_name"] for job in config["scrape_configs"]}
