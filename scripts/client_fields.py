@@ -52,8 +52,7 @@ def module() -> str:
         "format",
         "\n\n".join(
             [
-                _HEAD,
-                _METHODS,
+                f"{_HEAD}\n{_METHODS}",
                 *objects,
                 _typed_dict("SharedFields", shared, types, "Fields that the jobs of a sweep have in common."),
                 _typed_dict(

@@ -22,12 +22,12 @@ _ERROR = {"code": "worker_lost", "message": "lost", "param": None, "kind": "syst
 _JOBS = """
 INSERT INTO jobs (id, status, owner, spec, model, task, method, metadata, priority, metrics, attempt, attempts_spent, step,
     event_seq, not_before, created_at, updated_at, claimed_at, started_at, finished_at, error, record_bytes, checkpoint_bytes,
-    run_seconds, lease_expiries)
+    run_seconds, lease_expiries, devices)
 SELECT 'job_' || lpad(n::text, 26, '0'), CASE WHEN over THEN 'failed' ELSE 'queued' END, 'owner-' || n % :owners, :spec,
     'acme/small', 'sst2', 'smp-s', '{}', CASE WHEN n % 10 = 0 THEN 5 ELSE 0 END, CASE WHEN over THEN :metrics ELSE '{}' END::json,
     over::int, 0, over::int * 1000, CASE WHEN over THEN :events ELSE 1 END, moment, moment, moment,
     CASE WHEN over THEN moment END, CASE WHEN over THEN moment END, CASE WHEN over THEN moment + interval '1 hour' END,
-    CASE WHEN over THEN :error END::json, 4000, 0, over::int * 3600, 0
+    CASE WHEN over THEN :error END::json, 4000, 0, over::int * 3600, 0, 1
 FROM (
     SELECT n, n <= :ended AS over, now() - interval '2 hours' - make_interval(secs => :jobs - n) AS moment
     FROM generate_series(1, :jobs) AS n

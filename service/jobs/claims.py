@@ -18,7 +18,7 @@ from service.db.models import Artifact, Event, Failure, Job, Metric, RunWarning
 from service.db.paging import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
-from service.jobs.transitions import append_event, transition, update_guarded
+from service.jobs.transitions import add_event_row, transition, update_columns
 from service.protocol import PROTOCOL
 from service.states import Status
 
@@ -93,25 +93,53 @@ def queued_at(session: Session, job: Job) -> datetime | None:
 
 def renew_lease(session: Session, fence: Fence, *, lease_seconds: float) -> ControlRequests:
     """Renew the lease, even an expired one if no other worker has claimed the job since; the user's open requests."""
-    job = fence.require(update_guarded(session, fence.where(), lease_expires_at=now_sql(lease_seconds)))
-    return ControlRequests(cancel=job.cancel_requested_at is not None, pause=job.pause_requested_at is not None)
+    requested = (Job.cancel_requested_at, Job.pause_requested_at)
+    row = fence.require(update_columns(session, fence.where(), requested, lease_expires_at=now_sql(lease_seconds)))
+    return ControlRequests(cancel=row.cancel_requested_at is not None, pause=row.pause_requested_at is not None)
 
 
 def record_event(session: Session, fence: Fence, event: str, data: dict[str, Any]) -> int:
     """Append an event of type ``event``; its sequence number."""
-    return fence.require(append_event(session, fence.where(), event, data)).event_seq
+    changes = {"event_seq": Job.event_seq + 1, "record_bytes": Job.record_bytes + json_bytes(data)}
+    numbered = (Job.id, Job.attempt, Job.event_seq)
+    row = fence.require(update_columns(session, fence.where(), numbered, **changes))
+    add_event_row(session, row, event, data)
+    return int(row.event_seq)
 
 
 def record_metrics(session: Session, fence: Fence, *, step: int, values: dict[str, Any]) -> None:
-    """Add the metrics of one step to the job's history; ``set_progress`` keeps the latest on the job itself."""
+    """Add metrics of one step to the job's history; ``set_progress`` keeps the latest on the job itself."""
     size = Job.record_bytes + json_bytes(values)
-    fence.require(update_guarded(session, fence.where(), record_bytes=size))
+    fence.require(update_columns(session, fence.where(), (Job.id,), record_bytes=size))
+    _add_metric_row(session, fence, step, values)
+
+
+def record_step(session: Session, fence: Fence, *, step: int, total_steps: int, eta_seconds: float, values: dict[str, Any]) -> None:
+    """Add the metrics of a training step to the history, and keep them and the progress on the job: one change of its row."""
+    changes = {
+        "record_bytes": Job.record_bytes + json_bytes(values),
+        "step": step,
+        "total_steps": total_steps,
+        "eta_seconds": eta_seconds,
+        "metrics": {**_latest_metrics(session, fence), **values},
+    }
+    fence.require(update_columns(session, fence.where(), (Job.id,), progress_at=now_sql(), **changes))
+    _add_metric_row(session, fence, step, values)
+
+
+def _add_metric_row(session: Session, fence: Fence, step: int, values: dict[str, Any]) -> None:
     session.execute(insert(Metric).values(job_id=fence.job_id, attempt=fence.attempt, step=step, values=values))
+
+
+def _latest_metrics(session: Session, fence: Fence) -> dict[str, Any]:
+    """Of the running attempt. Without a lock: only its event recorder changes them, which is one thread, and the fence of the write
+    that follows refuses every other attempt. Raises LeaseLostError."""
+    return fence.require(session.execute(select(Job.metrics).where(*fence.where())).scalar_one_or_none())
 
 
 def set_phase(session: Session, fence: Fence, phase: str) -> None:
     """Set the phase of the attempt."""
-    fence.require(update_guarded(session, fence.where(), phase=phase, progress_at=now_sql()))
+    fence.require(update_columns(session, fence.where(), (Job.id,), phase=phase, progress_at=now_sql()))
 
 
 def set_progress(
@@ -135,8 +163,8 @@ def set_progress(
     }
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if metrics:
-        values["metrics"] = {**fence.lock(session).metrics, **metrics}
-    fence.require(update_guarded(session, fence.where(), progress_at=now_sql(), **values))
+        values["metrics"] = {**_latest_metrics(session, fence), **metrics}
+    fence.require(update_columns(session, fence.where(), (Job.id,), progress_at=now_sql(), **values))
 
 
 def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
@@ -144,7 +172,7 @@ def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
     known = fence.lock(session).warnings or []
     kept = [*(other for other in known if other["code"] != warning["code"]), dict(warning)][-_MOST_WARNINGS:]
     size = Job.record_bytes + json_bytes(*kept) - json_bytes(*known)
-    fence.require(update_guarded(session, fence.where(), warnings=kept, record_bytes=size))
+    fence.require(update_columns(session, fence.where(), (Job.id,), warnings=kept, record_bytes=size))
 
 
 def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_artifact_id: int | None) -> Job:

@@ -5,7 +5,7 @@ does. Made from a claimed row; taken by ``service.jobs.claims``, ``service.artif
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
@@ -14,6 +14,8 @@ from service.db.models import Job
 from service.errors import LeaseLostError
 from service.jobs.transitions import lock_row
 from service.states import Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Fence:
         """Condition on ``Job``: true only while this attempt runs the job."""
         return Job.id == self.job_id, Job.attempt == self.attempt, Job.status == Status.RUNNING
 
-    def require(self, row: Job | None) -> Job:
+    def require(self, row: T | None) -> T:
         """``row``, which a statement guarded by ``where`` returned. Raises LeaseLostError if that matched nothing."""
         if row is None:
             raise self.lost()

@@ -8,8 +8,8 @@ Called by ``service.jobs.claims`` for workers and by ``service.jobs.commands`` f
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, ScalarSelect, case, delete, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.db.clock import now_sql, seconds_sql
 from service.db.models import Artifact, Event, Job
@@ -25,6 +25,17 @@ def update_guarded(session: Session, where: Sequence[ColumnElement[bool]], **val
     return session.execute(statement, execution_options=options).scalar_one_or_none()
 
 
+def update_columns(
+    session: Session, where: Sequence[ColumnElement[bool]], returning: Sequence[InstrumentedAttribute[Any]], **values: Any
+) -> Row[Any] | None:
+    """``update_guarded`` for a caller that needs few columns of the row or none.
+
+    A whole row has the spec and the metrics, kilobytes that would be sent and parsed for each heartbeat.
+    """
+    statement = update(Job).where(*where).values(updated_at=now_sql(), **values).returning(*returning)
+    return session.execute(statement, execution_options={"synchronize_session": False}).one_or_none()
+
+
 def append_event(
     session: Session, where: Sequence[ColumnElement[bool]], event: str, data: dict[str, Any], **values: Any
 ) -> Job | None:
@@ -32,8 +43,13 @@ def append_event(
     size = Job.record_bytes + json_bytes(data)
     job = update_guarded(session, where, event_seq=Job.event_seq + 1, record_bytes=size, **values)
     if job is not None:
-        session.execute(insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data))
+        add_event_row(session, job, event, data)
     return job
+
+
+def add_event_row(session: Session, job: Job | Row[Any], event: str, data: dict[str, Any]) -> None:
+    """The event that the caller has just numbered; ``job`` has ``id``, ``event_seq`` and ``attempt``."""
+    session.execute(insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data))
 
 
 def transition(

@@ -116,6 +116,8 @@ class Maintainer:
         requeued = reap_expired_leases(
             session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
         )
+        if not in_turn:
+            return requeued, []
         return requeued, report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
 
     def _may_reap(self) -> bool:

@@ -139,14 +139,13 @@ class EventRecorder:
         values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"}, exclude_none=True)
 
         def change(session: Session) -> None:
-            claims.record_metrics(session, self.writer.fence, step=event.step, values=values)
-            claims.set_progress(
+            claims.record_step(
                 session,
                 self.writer.fence,
                 step=event.step,
                 total_steps=event.total_steps,
                 eta_seconds=event.eta_seconds,
-                metrics=values,
+                values=values,
             )
             failpoints.hit(failpoints.Failpoint.METRICS_WRITTEN)
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.db.engine import Database
 from service.db.models.job import MANY_DEVICES
 from service.jobs import claims, heartbeats, reaper
+from service.jobs.fence import Fence
 from tests.service import factories
 
 
@@ -58,3 +59,21 @@ def test_jobs_for_many_devices_are_found_without_the_others(database: Database) 
     )
     assert MANY_DEVICES in words
     assert "ix_jobs_many_devices" in plan
+
+
+def test_heartbeats_and_steps_write_no_index(database: Database) -> None:
+    """A column of theirs in any index would triple what each of them writes, on every worker, every few seconds."""
+    counted = "SELECT pg_stat_get_xact_tuples_updated('jobs'::regclass), pg_stat_get_xact_tuples_hot_updated('jobs'::regclass)"
+    job = factories.claim(database)
+    assert job is not None
+    fence = Fence.from_row(job)
+    with database.write() as session:
+        before = session.execute(text(counted)).one()
+        claims.renew_lease(session, fence, lease_seconds=60)
+        claims.set_phase(session, fence, "training")
+        claims.record_step(session, fence, step=1, total_steps=9, eta_seconds=1.0, values={"loss": 1.0})
+        claims.record_event(session, fence, "log", {})
+        after = session.execute(text(counted)).one()
+        (options,) = session.execute(text("SELECT reloptions FROM pg_class WHERE oid = 'jobs'::regclass")).one()
+    assert [now - then for now, then in zip(after, before, strict=True)] == [4, 4]
+    assert "fillfactor=70" in options
