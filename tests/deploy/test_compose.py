@@ -45,10 +45,10 @@ def test_every_service_is_confined(name: str) -> None:
     assert image_user
 
 
-def test_only_the_api_is_published_and_only_on_loopback() -> None:
+def test_only_api_and_dashboard_are_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert list(published) == ["api"]
-    assert all(port.startswith("127.0.0.1:") for port in published["api"])
+    assert list(published) == ["api", "grafana"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert COMPOSE["networks"]["inside"]["internal"] is True
     for name in ("postgres", "redis"):
         assert SERVICES[name]["networks"] == ["inside"]
@@ -79,6 +79,27 @@ def test_one_worker_has_a_gpu_and_one_needs_none() -> None:
 def test_a_worker_has_time_to_requeue_its_jobs(name: str) -> None:
     grace = float(SERVICES[name]["environment"]["ESPALIER_TERM_GRACE_SECONDS"])
     assert seconds(SERVICES[name]["stop_grace_period"]) >= grace + 15
+
+
+def test_monitoring_is_optional_and_reads_what_is_scraped() -> None:
+    assert SERVICES["prometheus"]["profiles"] == SERVICES["grafana"]["profiles"] == ["monitoring"]
+    for name in ("prometheus", "grafana"):
+        mounts = [volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
+        assert all((ROOT / source).is_dir() and mode == "ro" for source, _, mode in mounts)
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    discovered = {job["job_name"]: job["dns_sd_configs"][0] for job in config["scrape_configs"]}
+    (api_port,) = SERVICES["api"]["ports"]
+    assert discovered["espalier-api"]["names"] == ["api"]
+    assert api_port.endswith(f":{discovered['espalier-api']['port']}")
+    assert discovered["espalier-worker"]["names"] == [*WORKERS]
+    for name in WORKERS:
+        assert SERVICES[name]["environment"]["ESPALIER_WORKER_METRICS_PORT"] == str(discovered["espalier-worker"]["port"])
+    key = f"/run/secrets/{SERVICES['prometheus']['secrets'][0]}"
+    assert config["scrape_configs"][0]["authorization"] == {"credentials_file": key}
+    (source,) = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    assert source["url"].split("//")[1].split(":")[0] in SERVICES
+    (provider,) = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/espalier.yml").read_text())["providers"]
+    assert any(volume.split(":")[1] == provider["options"]["path"] for volume in SERVICES["grafana"]["volumes"])
 
 
 def test_redis_persists_and_never_evicts() -> None:

@@ -116,5 +116,5 @@ def test_names_are_read_as_docker_reads_them(name: str, url: str) -> None:
 
 def test_every_image_of_this_repository_is_found() -> None:
     names = {found["name"].partition(":")[0] for file in FILES for found in _IMAGE.finditer(file.read_text())}
-    assert names == {"python", "postgres", "redis"}
+    assert names == {"python", "postgres", "redis", "prom/prometheus", "grafana/grafana"}
     assert FILES == (ROOT / "docker-compose.yml", ROOT / "Dockerfile")
