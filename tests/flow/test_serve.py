@@ -1,5 +1,6 @@
 """``espalier serve`` from start to stop: readiness, restart of children, shutdown, no process left behind."""
 
+import json
 import os
 import re
 import signal
@@ -18,9 +19,10 @@ from tests.waiting import wait_until
 READY = re.compile(r"Espalier listens on (http://127\.0\.0\.1:\d+) \(data in (.+)\)")
 
 
-def serve(folder: Path, *options: str) -> ModuleProcess:
+def serve(folder: Path, *options: str, **more: str) -> ModuleProcess:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"), *options]
-    return ModuleProcess(arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve")
+    environment = {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3", **more}
+    return ModuleProcess(arguments, environment, folder, "serve")
 
 
 def url_of(program: ModuleProcess) -> str:
@@ -53,16 +55,21 @@ def test_it_becomes_ready_and_stops_on_sigint(service: ModuleProcess, tmp_path: 
         httpx.get(f"{url}/livez")
 
 
-def test_a_child_that_is_killed_is_restarted_on_the_same_port(service: ModuleProcess) -> None:
-    url = url_of(service)
-    before = children(service.process.pid)
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    service.wait_for_line("the API process ended (signal 9)")
-    service.wait_for_line("the worker process ended (signal 9)")
-    wait_until(lambda: len(set(children(service.process.pid)) - set(before)) == 2, what="two new processes")
-    wait_until(lambda: answers(f"{url}/livez"), what="the API")
-    wait_until(lambda: answers(f"{url}/readyz"), what="readiness")
+def test_a_child_that_is_killed_is_restarted_on_the_same_port(tmp_path: Path) -> None:
+    """With JSON as the format of its log, which the lines of serve itself have then, too."""
+    with serve(tmp_path, ESPALIER_LOG_FORMAT="json") as service:
+        url = url_of(service)
+        before = children(service.process.pid)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        service.wait_for_line("the API process ended (signal 9)")
+        service.wait_for_line("the worker process ended (signal 9)")
+        wait_until(lambda: len(set(children(service.process.pid)) - set(before)) == 2, what="two new processes")
+        wait_until(lambda: answers(f"{url}/livez"), what="the API")
+        wait_until(lambda: answers(f"{url}/readyz"), what="readiness")
+        service.signal(signal.SIGINT)
+        assert service.wait() == 0
+        assert {json.loads(line)["role"] for line in service.stderr.splitlines()} == {"serve", "api", "worker"}
 
 
 def answers(url: str) -> bool:
