@@ -58,6 +58,8 @@ class StartedEvent(_Event):
     validation_rows: int
     device: str
     versions: dict[str, str]
+    validation_share: float | None = None
+    """Share of the training split that is held out, which a data set of the hub without a validation split decides."""
     class_weights: list[float] | None = None
     """Weight of each class in the loss, in class-id order; None where rows are not weighted."""
 

@@ -4,31 +4,28 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
 from api.request import limits
-from api.request.auth import Reader, Writer
-from api.request.deps import JobId, ServicesDep
+from api.request.auth import Caller, Reader, Writer
+from api.request.deps import JobId, Services, ServicesDep
 from api.request.idempotency import Idempotency
 from api.responses.job_documents import LOCATED, accepted, job_document, job_list, store_created
 from api.responses.long_poll import Prefer
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import ExportRequest
 from api.schemas.jobs import Job, JobList
+from api.submission.export_checks import check_formats, hub_model_type
 from api.submission.finished_masks import require_mask
-from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.models.checks import read_model_type
-from pruning.spec.export_formats import archive_name, unsupported_by_model_type, unsupported_by_pattern, unsupported_by_pooling
+from pruning.spec.export_formats import archive_name
 from service import uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
-from service.db import models
 from service.errors import UploadedModelNotFoundError
 from service.ids import is_model_id
 from service.jobs import exports, queries
-from service.settings import Settings
 from service.states import TERMINAL, JobKind
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=AuthenticatedRoute)
@@ -55,9 +52,11 @@ def create_exports(
     """
     if (stored := idempotency.stored_response()) is not None:
         return stored
+    model_type = _model_type(services, job_id, request, caller)
     with services.database.write() as session:
         pruned = queries.get(session, job_id, owner=caller.owner_filter)
-        _check(session, pruned, request, services.settings)
+        require_mask(session, pruned, "exports")
+        check_formats(request.formats, pruned.spec, model_type, "formats")
         limits.check_queue_length(session, services.settings, pruned.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), pruned.owner)
         files: dict[str, str] = {name: archive_name(name) for name in request.formats}
@@ -85,23 +84,13 @@ def list_exports(
         return job_list(session, services.settings, ids, cursor)
 
 
-def _check(session: Session, job: models.Job, request: ExportRequest, settings: Settings) -> None:
-    """Refuse exports that cannot succeed. Raises PermanentError naming the field, and as ``require_mask``."""
-    require_mask(session, job, "exports")
-    model_type = _model_type(session, job.spec["model"], settings)
-    misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured"))
-    if misfit is None and model_type is not None:
-        misfit = unsupported_by_model_type(request.formats, model_type) or unsupported_by_pooling(
-            request.formats, job.spec.get("pooling"), model_type
-        )
-    if misfit is not None:
-        raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.index}")
-
-
-def _model_type(session: Session, model: str, settings: Settings) -> str | None:
-    """Model type of a model that is uploaded or in the models directory; None where only the trainer can find it out."""
-    if is_model_id(model):
-        with suppress(UploadedModelNotFoundError):  # exports made before its deletion still exist
-            return uploaded_models.get(session, model).model_type
-    folder = find_folder(settings.models_dir, model)
-    return read_model_type(folder) if folder is not None else None
+def _model_type(services: Services, job_id: str, request: ExportRequest, caller: Caller) -> str | None:
+    """Model type of the job's model; None where only the trainer can find it out. Asks the hub where a format depends on it, outside of
+    a transaction."""
+    with services.database.read() as session:
+        spec = queries.get(session, job_id, owner=caller.owner_filter).spec
+        if is_model_id(spec["model"]):
+            with suppress(UploadedModelNotFoundError):  # exports made before its deletion still exist
+                return uploaded_models.get(session, spec["model"]).model_type
+    folder = find_folder(services.settings.models_dir, spec["model"])
+    return read_model_type(folder) if folder is not None else hub_model_type(request.formats, spec, services.settings)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
+from api.submission.export_checks import check_formats, hub_model_type
 from api.submission.start_jobs import check_start_job, lock_start
 from api.submission.uploaded_models import check_uploaded, lock_models, sketch_of
 from api.uploads.isolation import columns_of
@@ -26,7 +27,6 @@ from pruning.hub.lookup import HubModel, find_on_hub
 from pruning.masking.layer_sparsity import Shapes, layer_sparsity
 from pruning.models.checks import check_listing, read_model_type
 from pruning.models.masked_shapes import masked_shapes
-from pruning.spec.export_formats import unsupported_by_model_type, unsupported_by_pooling
 from pruning.spec.schema import PruningSpec
 from pruning.spec.verbalizer import first_words
 from service import datasets
@@ -58,7 +58,7 @@ def check_job(request: JobRequest, settings: Settings, database: Database, owner
         check_layer_sparsity(spec, local_matrices(spec, settings, database, owner))
     _check_teacher(spec, settings, folders.get(spec.teacher or ""))
     validation_share = _check_dataset(spec, settings)
-    _check_exports(request, folders.get(spec.model) or find_folder(settings.models_dir, request.model))
+    _check_exports(request, settings, folders.get(spec.model) or find_folder(settings.models_dir, request.model))
     if request.webhook is not None:
         check_webhook(request.webhook, settings, owner, param="webhook.url")
     return validation_share
@@ -83,15 +83,10 @@ def check_layer_sparsity(spec: PruningSpec, matrices: Shapes | None) -> None:
         layer_sparsity(spec, matrices)
 
 
-def _check_exports(request: JobRequest, folder: Path | None) -> None:
-    if folder is None:
-        return
-    model_type = read_model_type(folder)
-    misfit = unsupported_by_model_type(request.exports, model_type) or unsupported_by_pooling(
-        request.exports, request.pooling, model_type
-    )
-    if misfit is not None:
-        raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
+def _check_exports(request: JobRequest, settings: Settings, folder: Path | None) -> None:
+    spec = request.spec.model_dump(include={"model", "revision", "pattern", "pooling"})
+    model_type = read_model_type(folder) if folder is not None else hub_model_type(request.exports, spec, settings)
+    check_formats(request.exports, spec, model_type, "exports")
 
 
 def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *, words_given: bool) -> None:

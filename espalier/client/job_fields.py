@@ -163,7 +163,7 @@ class SharedFields(TypedDict, total=False):
     """Use only the first rows of the validation split."""
     validation_share: float | None
     """Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation split; default 0.1
-    where the data set has the training split alone."""
+    where the data set has the training split alone; of a hub set the spec shows it when training begins."""
     on_bad_rows: Literal["refuse", "skip"]
     """Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is not in its
     context): refuse the job at the first one, or skip them, count them and report their numbers; default "refuse"."""

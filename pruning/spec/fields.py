@@ -68,7 +68,7 @@ class SpecFields(ModelFields):
         gt=0,
         le=0.5,
         description="Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation "
-        "split; default 0.1 where the data set has the training split alone",
+        "split; default 0.1 where the data set has the training split alone; of a hub set the spec shows it when training begins",
     )
     on_bad_rows: Literal["refuse", "skip"] = Field(
         "refuse",

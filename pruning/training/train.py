@@ -51,7 +51,7 @@ def train(
     before = run.evaluate("before", 0, emit)
     checkpoints = Checkpoints(
         work / "checkpoints",
-        identity(spec, run.base_digest, run.train, run.pruner.kernels, run.start.sha256 if run.start else ""),
+        identity(run.spec, run.base_digest, run.train, run.pruner.kernels, run.start.sha256 if run.start else ""),
         lambda step: emit(CheckpointEvent(step=step)),
     )
     first_step = resume(run, history, checkpoints, emit)
@@ -90,6 +90,7 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
             train_rows=len(run.train),
             validation_rows=sum(len(split.rows.labels) for split in run.validation),
             device=str(run.device),
+            validation_share=run.spec.validation_share,
             versions={**library_versions(), "kernels": run.pruner.kernels},
             class_weights=None if run.class_weights is None else list(run.class_weights.values),
         )

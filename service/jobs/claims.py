@@ -167,6 +167,14 @@ def set_progress(
     fence.require(update_columns(session, fence.where(), (Job.id,), progress_at=now_sql(), **values))
 
 
+def complete_spec(session: Session, fence: Fence, **values: Any) -> None:
+    """Fill in fields of the spec that only the trainer could decide. What has a value keeps it."""
+    spec = fence.lock(session).spec
+    missing = {name: value for name, value in values.items() if value is not None and spec.get(name) is None}
+    if missing:
+        fence.require(update_guarded(session, fence.where(), spec=spec | missing))
+
+
 def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
     """Keep a warning with the job, in place of one with the same code; the newest ``_MOST_WARNINGS`` stay."""
     known = fence.lock(session).warnings or []

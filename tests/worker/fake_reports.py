@@ -55,6 +55,7 @@ def begin(resumed_from: int = 0, steps: int = STEPS) -> None:
             masked_weights=64,
             train_rows=8,
             validation_rows=4,
+            validation_share=0.25,
             device="cpu",
             versions={"fake": "1"},
         )

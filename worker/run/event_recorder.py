@@ -210,6 +210,7 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
         claims.set_phase(session, fence, event.phase)
     elif isinstance(event, StartedEvent):
         claims.set_progress(session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40])
+        claims.complete_spec(session, fence, validation_share=event.validation_share)
     elif isinstance(event, EvaluationEvent):
         values: dict[str, Any] = {f"validation_{name}": value for name, value in event.metrics.items()}
         if event.stage != "before":  # of the masks; predictions of the dense model are not about them

@@ -14,6 +14,8 @@ from service.jobs.fence import Fence
 from tests import toy_architectures
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
+from tests.fake_hub import FakeHub, serving
+from tests.model_folders import make_model
 
 
 def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(client: TestClient, jobs: Jobs, database: Database) -> None:
@@ -74,6 +76,26 @@ def test_a_mean_over_tokens_has_no_stock_folder(
     refused = client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["stock"]})
     assert assert_problem(refused, 422, "export_unsupported")["errors"][0]["pointer"] == "/formats/0"
     assert client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["onnx"]}).status_code == 202
+
+
+def test_a_mean_over_tokens_of_a_hub_model_has_no_stock_folder(
+    client_with: Callable[..., TestClient], jobs: Jobs, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = FakeHub()
+    hub.publish("org/theirs", make_model(tmp_path / "theirs"))
+    client, pruned = client_with(hub_enabled=True), jobs.succeeded()
+    body = {**BODY, "model": "org/theirs", "head": "classifier", "pooling": "mean", "exports": ["stock"]}
+    with database.write() as session:
+        job = session.get_one(Job, pruned)
+        job.spec = job.spec | {name: body[name] for name in ("model", "head", "pooling")}
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert client.post("/v1/jobs", json=body).status_code == 202, "the trainer looks where no hub answers"
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        assert_problem(client.post("/v1/jobs", json=body), 422, "export_unsupported")
+        assert_problem(client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["stock"]}), 422, "export_unsupported")
+        assert client.post("/v1/jobs", json=body | {"pooling": "first"}).status_code == 202
+        assert client.post("/v1/jobs", json=body | {"model": "org/none"}).status_code == 202
 
 
 CSR = {"formats": ["csr"]}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, StoppedError
 from pruning.events import Event
 from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.pruned_model import load_pruned
@@ -16,7 +16,7 @@ from pruning.sources import Sources
 from pruning.spec.errors import error_details
 from pruning.spec.schema import PruningSpec
 from tests import toy_architectures, toy_datasets
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import make_sources, run_toy, stop_after
 from tests.toy_datasets import read_lines
 
 NAMES = ("very_terrible", "very_great")
@@ -52,9 +52,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_rows_of_the_only_split_are_held_out_and_measured_on(sources: Sources, tmp_path: Path) -> None:
     assert sources.datasets_dir is not None
     toy_datasets.write_splits(sources.datasets_dir / "org" / "alone", {"train": reviews(96, 1)})
-    events = run_toy(sources, tmp_path / "run", task={**TASK, "dataset": "org/alone"}, validation_rows=None, max_steps=2)
+    fields: dict[str, Any] = {"task": {**TASK, "dataset": "org/alone"}, "validation_rows": None, "max_steps": 2}
+    with pytest.raises(StoppedError):
+        run_toy(sources, tmp_path / "run", should_stop=stop_after(1), **fields)
+    events = run_toy(sources, tmp_path / "run", validation_share=0.1, **fields)  # the service has it in the spec once it is known
     started = next(event for event in events if event.event == "started")
-    assert (started.train_rows, started.validation_rows) == (87, 9)
+    assert (started.train_rows, started.validation_rows, started.validation_share, started.resumed_from) == (87, 9, 0.1, 1)
     report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
     assert (report["spec"]["validation_share"], report["data"]["held_out_share"]) == (0.1, 0.1)
     assert any("held out" in event.message for event in events if event.event == "log")

@@ -36,6 +36,7 @@ def test_success_records_events_metrics_and_artifacts(harness: WorkerHarness) ->
     assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
     job = harness.job(job_id)
     assert (job.status, job.step, job.total_steps, job.attempts_spent) == (Status.SUCCEEDED, 4, 4, 0)
+    assert job.spec["validation_share"] == 0.25, "the trainer's, as the spec had none"
     assert job.metrics["loss"] == 0.25
     assert job.metrics["validation_accuracy"] == 0.9
     assert job.result == {"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}
