@@ -85,8 +85,8 @@ def list_exports(
 
 
 def _model_type(services: Services, job_id: str, request: ExportRequest, caller: Caller) -> str | None:
-    """Model type of the job's model; None where only the trainer can find it out. Asks the hub where a format depends on it, outside of
-    a transaction."""
+    """Model type of the job's model; None where only the trainer can find it out. Asks the hub where a format depends on it,
+    outside of a transaction."""
     with services.database.read() as session:
         spec = queries.get(session, job_id, owner=caller.owner_filter).spec
         if is_model_id(spec["model"]):

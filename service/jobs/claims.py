@@ -169,10 +169,10 @@ def set_progress(
 
 def complete_spec(session: Session, fence: Fence, **values: Any) -> None:
     """Fill in fields of the spec that only the trainer could decide. What has a value keeps it."""
-    spec = fence.lock(session).spec
-    missing = {name: value for name, value in values.items() if value is not None and spec.get(name) is None}
-    if missing:
-        fence.require(update_guarded(session, fence.where(), spec=spec | missing))
+    given = {name: value for name, value in values.items() if value is not None}
+    spec = fence.lock(session).spec if given else {}
+    if missing := {name: value for name, value in given.items() if spec.get(name) is None}:
+        fence.require(update_columns(session, fence.where(), (Job.id,), spec=spec | missing))
 
 
 def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
