@@ -237,6 +237,7 @@ FENCED: dict[str, Callable[[Session, Fence], object]] = {
     "record_event": lambda s, fence: claims.record_event(s, fence, "log", {}),
     "record_metrics": lambda s, fence: claims.record_metrics(s, fence, step=1, values={}),
     "record_step": lambda s, fence: claims.record_step(s, fence, step=99, total_steps=100, eta_seconds=1, values={"loss": 1}),
+    "complete_spec": lambda session, fence: claims.complete_spec(session, fence, validation_share=0.1),
     "set_phase": lambda s, fence: claims.set_phase(s, fence, "saving"),
     "set_progress": lambda s, fence: claims.set_progress(s, fence, step=99),
     "set_progress with metrics": lambda s, fence: claims.set_progress(s, fence, metrics={"loss": 1}),
