@@ -1,7 +1,10 @@
-"""Log lines in tests: what an application logs while a block runs, formatted as its process would."""
+"""Log lines in tests: what an application logs while a block runs, formatted as its process would; the log of the tests kept."""
 
 import json
 import logging
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,3 +37,23 @@ def logged(role: str = "api") -> Iterator[list[dict[str, Any]]]:
         for logger, level in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(level)
+
+
+@contextmanager
+def log_configuration_kept() -> Iterator[None]:
+    """Undo what ``service.log_format.configure`` does inside the block, as a command does that is called in this process."""
+    hooks = sys.excepthook, threading.excepthook, warnings.showwarning
+    before = {logger: (logger.level, logger.propagate, [*logger.handlers]) for logger in _loggers()}
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        sys.excepthook, threading.excepthook, warnings.showwarning = hooks
+        for logger in _loggers():
+            level, logger.propagate, logger.handlers[:] = before.get(logger, (logging.NOTSET, True, []))
+            logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()
+    return [logging.root, *(each for each in named if isinstance(each, logging.Logger))]

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from api import process
+from tests.json_logs import log_configuration_kept
 
 
 @pytest.fixture
-def _thawed() -> Iterator[None]:
-    yield
+def _restored() -> Iterator[None]:
+    with log_configuration_kept():
+        yield
     gc.unfreeze()
 
 
-@pytest.mark.usefixtures("_thawed")
+@pytest.mark.usefixtures("_restored")
 def test_the_collector_leaves_the_application_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
     before = gc.get_freeze_count()
