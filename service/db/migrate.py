@@ -69,14 +69,23 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def is_current(database: Database) -> bool:
-    """Whether the schema is the one this version expects. Raises sqlalchemy.exc.OperationalError if unreachable."""
+    """Whether this version can work with the schema: its own, or that of a later version, whose migrations leave room for it.
+
+    Raises sqlalchemy.exc.OperationalError if unreachable.
+    """
     with database.engine.connect() as connection:
-        return set(MigrationContext.configure(connection).get_current_heads()) == _heads()
+        found = set(MigrationContext.configure(connection).get_current_heads())
+    return found == _heads() or (bool(found) and found.isdisjoint(_known_revisions()))
 
 
 @cache
 def _heads() -> set[str]:
     return set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+@cache
+def _known_revisions() -> set[str]:
+    return {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -19,7 +19,7 @@ from tests.toy_models import make_model
 
 pytestmark = pytest.mark.timeout(1200)  # a page has up to six jobs
 HERE = ("how-to/own-data", "how-to/private-models", "how-to/sweep", "how-to/tune-for-a-budget", "how-to/export")
-ELSEWHERE = ("how-to/using-masks", "how-to/back-up")
+ELSEWHERE = ("how-to/using-masks", "how-to/back-up", "how-to/upgrade")
 """Pages whose examples a test of their own runs."""
 
 

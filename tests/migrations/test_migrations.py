@@ -56,6 +56,16 @@ def test_up_down_up(empty_url: str) -> None:
     database.dispose()
 
 
+def test_the_schema_of_a_later_version_can_be_used_and_that_of_an_earlier_one_not(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    for revision, usable in (("later_than_this", True), ("0001", False)):
+        with database.write() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        assert is_current(database) is usable
+    database.dispose()
+
+
 def test_the_models_equal_the_migrated_tables(database: Database) -> None:
     with database.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}

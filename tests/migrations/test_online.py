@@ -1,5 +1,7 @@
 """Migrations of a PostgreSQL database that is in use: nobody waits for them, and an interrupted one can be run again."""
 
+import itertools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -100,6 +102,50 @@ def test_heartbeats_and_submissions_go_on_while_the_migration_runs(url: str, pla
         assert list_columns.fill_list_columns(session) >= 1
     assert one(plain, "SELECT count(*) FROM jobs WHERE method = 'smp-s' AND model = 'acme/tiny'") == _ROWS + 1
     database.dispose()
+
+
+_WAITERS = """
+SELECT waiting.query, blocker.query
+FROM pg_stat_activity AS waiting
+CROSS JOIN unnest(pg_blocking_pids(waiting.pid)) AS pid
+JOIN pg_stat_activity AS blocker ON blocker.pid = pid.pid
+WHERE waiting.datname = current_database() AND waiting.query LIKE '%INSERT INTO jobs%'
+"""
+_MODES = "SELECT DISTINCT mode FROM pg_locks WHERE pid = %s AND relation = 'jobs'::regclass AND granted"
+
+
+def test_no_insert_waits_for_an_index_that_is_built(url: str, plain: psycopg.Connection[Any]) -> None:
+    """By the locks, not by the time: a build that stopped writers would hold SHARE, and be what they wait for."""
+    stopping = threading.Event()
+
+    def write() -> int:
+        with psycopg.connect(url, autocommit=True) as writer:
+            for number in itertools.count(_ROWS + 1):
+                if stopping.is_set():
+                    return number - _ROWS - 1
+                writer.execute(_FILL, (number, number))
+        raise AssertionError("unreachable")
+
+    with ThreadPoolExecutor(1) as threads, old_snapshot(url):  # which the build waits for, so that it is seen at work
+        writing = threads.submit(write)
+        migration = begin_upgrade(url)
+        behind_build: list[tuple[str, str]] = []
+        modes: list[set[str]] = []
+
+        def look() -> bool:
+            behind_build.extend(row for row in plain.execute(_WAITERS) if "INDEX" in row[1])
+            if (pid := building(plain)) is not None:
+                modes.append({row[0] for row in plain.execute(_MODES, (pid,))})
+            return len(modes) >= 50 or bool(behind_build) or migration.done() or writing.done()
+
+        try:
+            wait_until(look, what="an index being built")
+        finally:
+            stopping.set()
+        assert writing.result() > 0
+    migration.result()
+    assert behind_build == []
+    assert set.union(*modes) == {"ShareUpdateExclusiveLock"}
 
 
 def test_an_interrupted_migration_is_run_again(url: str, plain: psycopg.Connection[Any]) -> None:
