@@ -41,6 +41,7 @@ _NOT_ALL_IS_IN_THE_SCHEMA = [
     "createSweep",
     "createDataset",
     "createModel",
+    "createMask",
     "createWebhook",
     "predict",
     "retryJob",
@@ -119,7 +120,7 @@ def _things(world: ProtectedApp) -> dict[str, list[str]]:
     made = [world.job(jobs.succeeded), world.job(jobs.running), world.job(jobs.queued)]
     jobs.artifact(made[1], b"<html></html>", name="report.html")
     jobs.metrics(made[1], 1, loss=0.5)
-    named = {name: [world.id(name)] for name in ("sweep_id", "webhook_id", "dataset_id", "model_id")}
+    named = {name: [world.id(name)] for name in ("sweep_id", "webhook_id", "dataset_id", "model_id", "mask_id")}
     return named | {"job_id": made, "name": ["mask.safetensors", "report.html"]}
 
 
