@@ -49,7 +49,7 @@ def measure(database: Database, plan: Plan, processes: int) -> tuple[dict[str, A
     }
     if plan.workers:
         due = _due_per_second(plan)
-        done = sum(len(timings[kind].busy) for kind in due if kind in timings) / plan.seconds
+        done = sum(outcome.done[kind] for outcome in outcomes for kind in due) / plan.seconds
         share = min(1.0, done / sum(due.values()))
         workers_per_core = round(plan.workers * share / statistics["database_cores"]) if statistics["database_cores"] else None
         result |= {"done_share": round(share, 3), "workers_per_database_core": workers_per_core}
@@ -57,15 +57,13 @@ def measure(database: Database, plan: Plan, processes: int) -> tuple[dict[str, A
 
 
 def _due_per_second(plan: Plan) -> dict[str, float]:
-    """The periodic actions that the plan asks for, of all actors together."""
+    """The periodic actions of all workers together."""
     settings = Settings(database_url=plan.database_url)
     return {
         "heartbeat": plan.workers / settings.heartbeat_seconds,
         "maintenance": plan.workers / settings.rescue_seconds,
         "outbox": plan.workers / settings.webhook_poll_seconds,
         "step": plan.workers / plan.step_seconds,
-        "submit": plan.submitters / plan.submit_seconds,
-        "status": plan.readers / plan.read_seconds,
     }
 
 

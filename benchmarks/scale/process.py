@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -54,6 +55,7 @@ class Outcome:
 
     timings: dict[str, Timings]
     record: Record
+    done: Counter[str]
     failures: list[str]
     overdue: int
     cpu_seconds: float
@@ -106,7 +108,7 @@ def run(plan: Plan, barrier: Barrier, results: Connection) -> None:
             clients.requeue_claimed(database, record)
         database.dispose()
         timings = schedule.timings | ({"status": status} if plan.readers else {})
-        results.send(Outcome(timings, record, schedule.failures, schedule.overdue, cpu_seconds))
+        results.send(Outcome(timings, record, schedule.done, schedule.failures, schedule.overdue, cpu_seconds))
 
 
 class _CpuFrom:

@@ -8,6 +8,7 @@ import heapq
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -51,6 +52,8 @@ class Schedule:
     def __init__(self, threads: int) -> None:
         self.timings: dict[str, Timings] = {}
         """By kind; of actions that were due inside the measurement."""
+        self.done: Counter[str] = Counter()
+        """By kind; of actions that ended inside the measurement, whenever they were due."""
         self.failures: list[str] = []
         """What actions raised: the first words of each."""
         self._threads = threads
@@ -88,11 +91,13 @@ class Schedule:
                 self.failures.append(f"{kind}: {type(error).__name__}: {error}"[:200])
                 continue
             done = time.monotonic()
-            if due >= self._from:
-                with self._changed:
+            with self._changed:
+                if done >= self._from:
+                    self.done[kind] += 1
+                if due >= self._from:
                     timings = self.timings.setdefault(kind, Timings())
-                timings.latency.append(done - due)
-                timings.busy.append(done - began)
+                    timings.latency.append(done - due)
+                    timings.busy.append(done - began)
             if pause is not None:
                 self.add(kind, action, due=max(due + pause, began))  # what was missed is not made up for
 

@@ -92,10 +92,12 @@ def claim(
     considered = select(ranked).where(ranked.c.place <= _PER_OWNER).order_by(ranked.c.place, ranked.c.due_at)
     found = {row.id: (row.owner, row.url) for row in session.execute(considered.limit(_CONSIDERED))}
     chosen = list(islice((name for name, (owner, url) in found.items() if accept(owner, url)), limit))
-    due = select(Delivery.id).where(Delivery.id.in_(chosen)).with_for_update(skip_locked=True)
+    # what another worker has claimed since is not locked, or that worker would wait to record its result
+    still_due = (Delivery.id.in_(chosen), Delivery.due_at <= now_sql())
+    due = select(Delivery.id).where(*still_due).with_for_update(skip_locked=True)
     taken = (
         update(Delivery)
-        .where(Delivery.id.in_(due), Delivery.due_at <= now_sql())
+        .where(Delivery.id.in_(due))
         .values(due_at=now_sql(lease_seconds), attempts=Delivery.attempts + 1, last_attempt_at=now_sql())
         .returning(Delivery)
     )

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from benchmarks.scale import __main__ as program
+from benchmarks.scale import figure
 from benchmarks.scale.check import check
 from benchmarks.scale.simulated_worker import Record
 from benchmarks.scale.statements import shape
@@ -34,7 +36,19 @@ def test_it_counts_and_loses_nothing(empty_postgres: str) -> None:
     (load,) = found["ramp"]
     assert load["failures"] == 0, load["failure_examples"]
     assert {"claim", "begin", "maintenance", "outbox", "submit", "status"} <= set(load["actions"])
+    assert load["done_share"] > 0
     assert found["claims"][0]["actions"]["claim"]["per_second"] > 0
+
+
+def test_the_figure_has_a_line_for_each_series(tmp_path: Path) -> None:
+    loads = [{"workers": count, "done_share": 0.5, "workers_per_database_core": count / 2} for count in (10, 20, 20)]
+    figure.draw(
+        {"before": loads, "after": [*loads, {"workers": 40, "done_share": 0.1, "workers_per_database_core": None}]},
+        tmp_path / "a.svg",
+    )
+    drawn = (tmp_path / "a.svg").read_text()
+    assert drawn.startswith("<?xml")
+    assert len(drawn) > 5000
 
 
 def test_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db.clock import now_sql
@@ -241,3 +241,24 @@ def test_a_webhook_deleted_during_a_transition_does_not_fail_it(database: Databa
     mover.join(20)
     assert (failures, factories.load(database, job.id).status) == ([], Status.FAILED)
     assert message_types(database, webhook_id) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_claim_does_not_lock_what_another_worker_sends(database: Database, settings: Settings) -> None:
+    """Of two workers that look at once one gets the message, and can record its result while the other is still at it."""
+    register(database, settings)
+    with database.write() as session:
+        commands.request_cancel(session, factories.queued(database))
+    sent: list[outbox.Claim] = []
+
+    def meanwhile(_owner: str, _url: str) -> bool:
+        with database.write() as other:
+            sent.extend(outbox.claim(other, limit=5, lease_seconds=60))
+        return True
+
+    with database.write() as session:
+        assert outbox.claim(session, limit=5, lease_seconds=60, accept=meanwhile) == []
+        with database.write() as other:
+            other.execute(text("SET LOCAL lock_timeout = '3s'"))
+            (claimed,) = sent
+            assert outbox.record_result(other, claimed.delivery, DeliveryResult(204), max_attempts=3)
