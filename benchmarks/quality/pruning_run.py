@@ -14,7 +14,7 @@ from safetensors import safe_open
 from benchmarks.quality.cell import Cell
 from benchmarks.quality.outcome import Moment, Notify, Outcome, Point, is_constant, rows_until
 from pruning.data.batching import BatchStream
-from pruning.evaluation.predictions_file import FILE as PREDICTIONS
+from pruning.evaluation.evaluate import PREDICTIONS
 from pruning.events import EvaluationEvent, Event, FinishedEvent, LogEvent, PhaseEvent, StepEvent
 from pruning.formats import trained_weights
 from pruning.inference.evaluation import evaluate_mask

@@ -44,13 +44,13 @@ def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _write_evaluation(out: Path, found: "MaskEvaluation", result: dict[str, Any], emit: EventWriter) -> None:
-    from pruning.evaluation import predictions_file
+    from pruning.evaluation.evaluate import PREDICTIONS, PREDICTIONS_MEDIA_TYPE, write_predictions
 
     out.mkdir(parents=True, exist_ok=True)
-    path, predictions = out / EVALUATION, out / predictions_file.FILE
-    predictions_file.write_predictions(predictions, found.task.kind, found.splits, found.evaluations)
+    path, predictions = out / EVALUATION, out / PREDICTIONS
+    write_predictions(predictions, found.task.kind, found.splits, found.evaluations)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    emit(ArtifactEvent.from_file(predictions, predictions_file.MEDIA_TYPE))
+    emit(ArtifactEvent.from_file(predictions, PREDICTIONS_MEDIA_TYPE))
     emit(ArtifactEvent.from_file(path, "application/json"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pruning.data.answers import answer_error
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
-from pruning.data.column_statistics import Column
+from pruning.data.column_statistics import Column, first_of, first_other_than, first_without_list
 from pruning.data.holdout import default_share
 from pruning.data.jsonl import missing_column
 from pruning.data.label_sets import NOT_A_LIST, parse_indicator, parse_label_set
@@ -121,9 +121,8 @@ def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None
 
 
 def _check_text(column: Column, param: str, where: str) -> None:
-    other = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "text"]
-    if other:
-        row, kind = min(other)
+    if (odd := first_other_than(column.kinds, "text")) is not None:
+        row, kind = odd
         raise PermanentError(
             f"row {row} of {where}: column {column.name!r} is not text but {kind}; name a text column",
             code="rows_invalid",
@@ -133,10 +132,9 @@ def _check_text(column: Column, param: str, where: str) -> None:
 
 def _check_labels(column: Column, task: Task, where: str) -> None:
     """The trainer's rule (:mod:`pruning.data.labels`), once for each distinct label."""
-    truth_values_too = ("boolean",) if task.kind == "regression" else ()
-    odd = [(seen.first, kind) for kind, seen in column.kinds.items() if kind in ("null", "other", *truth_values_too)]
-    if odd:
-        row, kind = min(odd)
+    wrong = ("null", "other", "boolean") if task.kind == "regression" else ("null", "other")
+    if (odd := first_of(column.kinds, wrong)) is not None:
+        row, kind = odd
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; give every row a label",
             code="labels_mismatch",
@@ -161,9 +159,9 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
 
 def _check_indicators(column: Column, param: str, where: str) -> None:
     """A column of 0 and 1."""
-    odd = [(seen.first, f"{kind}") for kind, seen in column.kinds.items() if kind in ("null", "other", "text")]
-    if odd or column.values is None:
-        row, kind = min(odd, default=(1, "many numbers"))
+    odd = first_of(column.kinds, ("null", "other", "text"))
+    if odd is not None or column.values is None:
+        row, kind = odd or (1, "many numbers")
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; give 0 or 1 in every row",
             code="labels_mismatch",
@@ -175,11 +173,8 @@ def _check_indicators(column: Column, param: str, where: str) -> None:
 
 def _check_label_lists(column: Column, task: Task, where: str) -> None:
     """A column of lists of labels, each entry once by the trainer's rule."""
-    plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
-    if column.lists is not None and column.lists.other is not None:
-        plain.append((column.lists.other, "an object"))
-    if plain:
-        row, kind = min(plain)
+    if (plain := first_without_list(column)) is not None:
+        row, kind = plain
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; {NOT_A_LIST}",
             code="labels_mismatch",
@@ -187,9 +182,8 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
         )
     if column.lists is None:
         return  # statistics of an earlier version do not cover lists: the trainer checks the rows
-    odd = [(seen.first, kind) for kind, seen in column.lists.kinds.items() if kind in ("null", "boolean", "other")]
-    if odd:
-        row, kind = min(odd)
+    if (odd := first_of(column.lists.kinds, ("null", "boolean", "other"))) is not None:
+        row, kind = odd
         raise PermanentError(
             f"row {row} of {where}: a list of label column {column.name!r} holds {kind}; give names or ids of labels",
             code="labels_mismatch",
@@ -208,9 +202,8 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
 
 def _check_answers(column: Column, context: str, where: str) -> None:
     """A column of answers that occur in the column ``context``."""
-    plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
-    if plain:
-        row, kind = min(plain)
+    if (plain := first_other_than(column.kinds, "other")) is not None:
+        row, kind = plain
         raise PermanentError(
             f"row {row} of {where}: column {column.name!r} holds {kind} in place of answers, {{text: [...], answer_start: [...]}} "
             "(JSON Lines and Parquet hold them, CSV does not)",

@@ -4,6 +4,8 @@ Gathered by :mod:`pruning.data.column_profiler` while a data set arrives, and st
 :mod:`pruning.data.column_checks` and by the API's responses. Torch-free.
 """
 
+from collections.abc import Collection, Mapping
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -84,3 +86,21 @@ class Column(BaseModel):
     """Statistics of lists, for a column with values of kind ``other``; also None in statistics of an earlier version."""
     answers: Answers | None = None
     """Statistics of answers, for a column with objects; also None in statistics of an earlier version."""
+
+
+def first_of(kinds: Mapping[str, Seen], wrong: Collection[str]) -> tuple[int, str] | None:
+    """The first row with a value of a kind in ``wrong``, and that kind; None where there is none."""
+    return min(((seen.first, kind) for kind, seen in kinds.items() if kind in wrong), default=None)
+
+
+def first_other_than(kinds: Mapping[str, Seen], *right: str) -> tuple[int, str] | None:
+    """The first row with a value of a kind that is not in ``right``, and that kind; None where there is none."""
+    return first_of(kinds, kinds.keys() - {*right})
+
+
+def first_without_list(column: Column) -> tuple[int, str] | None:
+    """The first row of a column of lists with something else, and what; None where there is none."""
+    plain = [found for found in (first_other_than(column.kinds, "other"),) if found is not None]
+    if column.lists is not None and column.lists.other is not None:
+        plain.append((column.lists.other, "an object"))
+    return min(plain, default=None)

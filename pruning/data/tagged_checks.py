@@ -4,7 +4,7 @@ Called by :mod:`pruning.data.column_checks`; the rules for rows are those of :mo
 """
 
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES
-from pruning.data.column_statistics import Column, Lists
+from pruning.data.column_statistics import Column, Lists, first_other_than, first_without_list
 from pruning.data.tagged_words import unknown_tag
 from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
@@ -34,11 +34,8 @@ def check_tagged_columns(words: Column, tags: Column, task: Task, where: str) ->
 
 
 def _lists_of(column: Column, where: str, wanted: str, code: str, param: str) -> Lists | None:
-    plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
-    if column.lists is not None and column.lists.other is not None:
-        plain.append((column.lists.other, "an object"))
-    if plain:
-        row, kind = min(plain)
+    if (plain := first_without_list(column)) is not None:
+        row, kind = plain
         raise PermanentError(
             f"row {row} of {where}: column {column.name!r} holds {kind} in place of lists of {wanted}", code=code, param=param
         )
@@ -56,9 +53,8 @@ def _check_words(name: str, lists: Lists, where: str) -> None:
 
 
 def _check_tags(name: str, lists: Lists, task: Task, where: str) -> None:
-    odd = [(seen.first, kind) for kind, seen in lists.kinds.items() if kind not in ("text", "integer")]
-    if odd:
-        row, kind = min(odd)
+    if (odd := first_other_than(lists.kinds, "text", "integer")) is not None:
+        row, kind = odd
         raise PermanentError(
             f"row {row} of {where}: a list of tags in column {name!r} holds {kind}; {_TAGS}",
             code="labels_mismatch",

@@ -3,8 +3,10 @@
 Called before, during and after training, for exports and for downloaded masks: equal weights give equal bits everywhere.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,10 +22,14 @@ from pruning.errors import StoppedError
 from pruning.evaluation import multilabel, tagging
 from pruning.evaluation.constancy import constant_metric, count_predictions, is_constant
 from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
+from pruning.spec.custom_task import TaskKind
 from pruning.spec.tasks import Task
 
 BATCH_TOKENS = 8192
 """Approximate tokens of an evaluation batch; the logits depend on it in their last bits."""
+PREDICTIONS = "predictions.jsonl"
+"""File of predictions: one JSON object per row of a split, in its order."""
+PREDICTIONS_MEDIA_TYPE = "application/jsonl"
 Stage = Literal["before", "during", "final"]
 
 
@@ -162,3 +168,19 @@ def merge_metrics(evaluations: list[Evaluation], splits: list[Split]) -> dict[st
         suffix = split.rows.split.removeprefix("validation_")
         metrics |= {f"{name}_{suffix}": value for name, value in evaluation.metrics.items()}
     return metrics
+
+
+def write_predictions(path: Path, kind: TaskKind, splits: Sequence[Split], evaluations: Sequence[Evaluation]) -> None:
+    """Write ``row``, ``label``, ``prediction`` and, except for spans and tags, ``logits``; of several splits ``split`` as well.
+
+    ``row`` counts from 0 in the split as it is given: of rows held out, in the training split.
+    """
+    with path.open("w", encoding="utf-8") as lines:
+        for split, found in zip(splits, evaluations, strict=True):
+            for i, (label, prediction) in enumerate(zip(split.rows.labels, found.predictions, strict=True)):
+                row = {"row": split.rows.number_of(i) - 1, "label": label, "prediction": prediction}
+                if kind not in ("span", "token-classification"):
+                    row["logits"] = [float(value) for value in found.logits[i]]
+                if len(splits) > 1:
+                    row["split"] = split.rows.split
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -7,8 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from pruning.evaluation import predictions_file
-from pruning.evaluation.evaluate import Evaluation, evaluate_all, merge_metrics
+from pruning.evaluation.evaluate import (
+    PREDICTIONS,
+    PREDICTIONS_MEDIA_TYPE,
+    Evaluation,
+    evaluate_all,
+    merge_metrics,
+    write_predictions,
+)
 from pruning.events import ArtifactEvent, EventSink, FinishedEvent, LogEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
@@ -76,12 +82,12 @@ def _deliver(
     info = _mask_info(run, final, weights.sha256 if weights else None)
     mask_file.write(folder / MASK, masks, info)
     compact_file.write(folder / COMPACT, masks, info)
-    predictions_file.write_predictions(folder / predictions_file.FILE, run.task.kind, run.validation[:1], final[:1])
+    write_predictions(folder / PREDICTIONS, run.task.kind, run.validation[:1], final[:1])
     if weights:
         emit(weights)
     emit(ArtifactEvent.from_file(folder / MASK, BINARY))
     emit(ArtifactEvent.from_file(folder / COMPACT, compact_file.MEDIA_TYPE))
-    emit(ArtifactEvent.from_file(folder / predictions_file.FILE, predictions_file.MEDIA_TYPE))
+    emit(ArtifactEvent.from_file(folder / PREDICTIONS, PREDICTIONS_MEDIA_TYPE))
     if exports:
         figures = make_exports(exports, folder / MASK, run.model_folder.path, sources, emit, should_stop)
         emit(ArtifactEvent.from_file(figures, "application/json"))
