@@ -52,6 +52,8 @@ _LONGEST = tuple(
     ).split()
 )
 """Folders by how long a file of theirs takes, the longest first."""
+_STARTS_PROCESSES = {"subprocess", "multiprocessing", "CommandProcess", "ModuleProcess", "fork", "nginx", "stunnel"}
+"""Names by which a module shows that it starts processes: all of its tests are slow."""
 _SERVICES = {"postgres_url", "redis_url", "redis_server", "object_server", "pooled_url"}
 """Fixtures that are a real service."""
 
@@ -113,6 +115,8 @@ def _mark(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(_TESTS).parent.as_posix()
         if (mark := _folder_mark(item.path.parent)) is not None:
             item.add_marker(mark)
+        if not _STARTS_PROCESSES.isdisjoint(vars(getattr(item, "module", None) or item)):
+            item.add_marker("slow")
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         database = parameters.get("database_url", "sqlite")
         if database == "postgresql" or _SERVICES & set(getattr(item, "fixturenames", ())):

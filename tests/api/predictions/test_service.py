@@ -24,6 +24,8 @@ from tests.api.conftest import Jobs
 from tests.processes import is_alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FAKE = Path(__file__).with_name("fake_prediction_process.py")
 Make = Callable[..., PredictionService]
 

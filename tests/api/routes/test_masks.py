@@ -14,6 +14,8 @@ from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 from tests.pruning.formats.test_mask_file import masks_of, rewritten, written
 
+pytestmark = pytest.mark.slow
+
 FURTHER = {**BODY, "sparsity": 0.97}
 
 

@@ -15,6 +15,8 @@ from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 from tests.model_folders import make_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

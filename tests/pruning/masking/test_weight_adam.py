@@ -22,6 +22,8 @@ from tests import toy_architectures
 from tests.pruning.masking.methods import reference
 from tests.pruning.runs import make_sources, run_toy, spec_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:

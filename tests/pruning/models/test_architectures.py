@@ -30,6 +30,8 @@ from tests import toy_architectures, toy_datasets, toy_models
 from tests.pruning.models.masked_matrices import MASKED
 from tests.pruning.runs import run_toy, spec_of
 
+pytestmark = pytest.mark.slow
+
 WITH_WORDS = (*toy_architectures.ENCODERS, *toy_architectures.DECODERS)
 CASES = [(shape, "label-words") for shape in WITH_WORDS] + [(shape, "classifier") for shape in toy_architectures.ALL]
 ROWS = 45

@@ -13,6 +13,8 @@ from pruning.models.checks import MODEL_TYPES, read_model_type
 from pruning.models.loading import LoadedModel, load_model
 from tests import toy_architectures
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = "model.safetensors"
 
 

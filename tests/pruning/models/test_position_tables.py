@@ -15,6 +15,8 @@ from pruning.sources import Sources
 from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import run_toy
 
+pytestmark = pytest.mark.slow
+
 LONG = "the film was great " * 40
 
 

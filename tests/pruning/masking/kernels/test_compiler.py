@@ -13,6 +13,8 @@ from pruning.masking.kernels.cpu import CpuKernels
 from pruning.sources import Sources
 from tests.pruning.runs import make_sources, of_kind, run_toy
 
+pytestmark = pytest.mark.slow
+
 needs_compiler = pytest.mark.skipif(bool(dispatch.unavailable_reason()), reason="no compiler here")
 
 

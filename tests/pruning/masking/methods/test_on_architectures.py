@@ -13,6 +13,8 @@ from tests import toy_architectures, toy_datasets, toy_models
 from tests.pruning.runs import finished, run_toy
 from tests.toy_datasets import read_lines
 
+pytestmark = pytest.mark.slow
+
 FEW: dict[str, Any] = {"train_rows": 24, "validation_rows": 12, "sparsity": 0.7, "weight_learning_rate": 1e-3}
 
 
