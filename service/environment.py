@@ -8,11 +8,13 @@ import difflib
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 
+from service.redaction import hide
 from service.setting_values import is_service_link
 from service.settings import Settings
 from service.urls import unchecked_tls
@@ -37,9 +39,23 @@ log = logging.getLogger(__name__)
 def settings_or_exit() -> Settings:
     """The environment's settings; the process ends with one line and code 2 where they cannot be used."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         _exit(format_faults(error))
+    for secret in _secrets_of(settings):
+        hide(secret)
+    return settings
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    """What must not be in a log line even where a library quotes it alone: passwords, the secret key, a collector's token."""
+    if settings.secret_key is not None:
+        yield settings.secret_key.get_secret_value()
+    for url in (settings.database_url, settings.broker_url):
+        if (password := urlsplit(url).password) is not None:
+            yield from (password, unquote(password))
+    if settings.otlp_endpoint is not None:
+        yield urlsplit(settings.otlp_endpoint).path.strip("/")
 
 
 def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:

@@ -20,10 +20,21 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _USER_INFO = re.compile(r"://[^\s/\"'@]+@")
+_SHORTEST_KNOWN = 12
+"""Characters; a shorter secret may be an ordinary word, and hiding it would damage other lines."""
+_known: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Replace ``secret`` wherever it appears from now on in this process, whatever it looks like."""
+    if len(secret) >= _SHORTEST_KNOWN:
+        _known.add(secret)
 
 
 def redact(text: str) -> str:
     """``text`` with ``[secret]`` for secrets and ``***`` for user and password of URLs."""
+    for secret in _known:
+        text = text.replace(secret, SECRET)
     text = _USER_INFO.sub("://***@", text)
     text = _NAMED.sub(lambda found: found["name"] + SECRET, text)
     return _MARKED.sub(SECRET, text)

@@ -1,7 +1,11 @@
 """Redaction of secrets in text that is logged."""
 
+import base64
+
 import pytest
 
+from service import redaction
+from service.environment import settings_or_exit
 from service.redaction import redact
 from service.webhooks.subscriptions import new_secret
 
@@ -31,3 +35,16 @@ def test_a_secret_is_replaced_and_the_rest_is_kept(text: str, secret: str, kept:
 def test_text_without_secrets_stays_as_it_is() -> None:
     text = "job_01 of a@b.c: https://huggingface.co/x@main, hf_hub_download, resp_1, whsec_, 3 tokens: a, b (esp_short)"
     assert redact(text) == text
+
+
+def test_secrets_of_the_settings_are_replaced_where_they_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setenv("ESPALIER_DATABASE_URL", "postgresql://me:correct%20horse%20battery@db/x")
+    monkeypatch.setenv("ESPALIER_BROKER_URL", "redis://:espalier@cache/0")
+    monkeypatch.setenv("ESPALIER_SECRET_KEY", key)
+    monkeypatch.setenv("ESPALIER_OTLP_ENDPOINT", "https://collector.example/token-0123456789")
+    settings_or_exit()
+    for secret in (key, "correct horse battery", "correct%20horse%20battery", "token-0123456789"):
+        assert redact(f"failed: {secret}!") == "failed: [secret]!"
+    assert redact("espalier worker") == "espalier worker", "a short password is a word"
