@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")], default=[])
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="espalier-screenshots-") as folder, _service(Path(folder)) as url:
+    with tempfile.TemporaryDirectory(prefix="espalier-screenshots-") as folder, embedded_service(Path(folder)) as url:
         done = _submit(url)
         pages = {"jobs": "/", "job": f"/jobs/{done[0]}", "compare": f"/compare?job={done[0]}&job={done[1]}"}
         with sync_playwright() as playwright:
@@ -92,12 +92,13 @@ def _take_all(browser: Browser, url: str, pages: dict[str, str], widths: Sequenc
 
 
 @contextmanager
-def _service(folder: Path) -> Iterator[str]:
-    """Address of the embedded service while the block runs."""
+def embedded_service(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Address of the embedded service while the block runs, with ``settings`` as further variables of its environment."""
     environment = {
         "ESPALIER_MODELS_DIR": str(ROOT / "demo" / "models"),
         "ESPALIER_DATASETS_DIR": str(ROOT / "demo" / "datasets"),
         "ESPALIER_HUB_ENABLED": "false",
+        **(settings or {}),
     }
     command = python_command("espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"))
     with (folder / "log").open("w+") as log:

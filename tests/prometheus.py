@@ -61,6 +61,13 @@ class PrometheusServer:
         """The value of ``query`` now: a sample for each series."""
         return self._get("query", query=query)["result"]
 
+    def query_range(self, query: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """The values of ``query`` between two times in Unix seconds: a list for each series."""
+        found: list[dict[str, Any]] = self._get("query_range", query=query, start=str(start), end=str(end), step=str(step))[
+            "result"
+        ]
+        return found
+
     def rules(self) -> list[dict[str, Any]]:
         """Rules of alerts with their health."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]

@@ -6,8 +6,7 @@ the others pass copies on. What they refuse themselves is not counted: requests 
 
 import time
 
-from prometheus_client import CollectorRegistry
-from starlette.datastructures import Headers
+from prometheus_client import CollectorRegistry, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +33,8 @@ class HttpMetricsMiddleware:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self.app = app
         self._seconds = REQUEST_SECONDS.create(registry)
+        self._series: dict[tuple[str, str, str], Histogram] = {}
+        """Those there are; asking prometheus_client for one costs as much as the observation."""
         self._in_flight = IN_FLIGHT.create(registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +48,7 @@ class HttpMetricsMiddleware:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = True
-                if not any(name.lower() == _WAITED for name, _ in message["headers"]):
+                if not any(name == _WAITED for name, _ in message["headers"]):  # ASGI has them in lower case
                     self._observe(scope, f"{message['status'] // 100}xx", time.perf_counter() - began)
             await send(message)
 
@@ -67,8 +68,15 @@ class HttpMetricsMiddleware:
 
     def _observe(self, scope: Scope, status: str, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE
-        exemplar = current_exemplar(Headers(scope=scope).get("traceparent"))
-        self._seconds.labels(_route(scope), method, status).observe(seconds, exemplar)
+        labels = (_route(scope), method, status)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._seconds.labels(*labels)
+        series.observe(seconds, current_exemplar(_traceparent(scope)))
+
+
+def _traceparent(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
 
 
 def _route(scope: Scope) -> str:

@@ -106,7 +106,7 @@ class StatisticsReader:
         found = Statistics()
         with self._database.read() as session:
             until, ended = self._ended.get(lambda: _read_ended(session))
-            live = session.execute(_by_status(or_(Job.finished_at.is_(None), Job.finished_at > until))).all()
+            live = session.execute(_by_status(_not_ended_before(until))).all()
             for row in [*ended, *live]:
                 found.add_jobs(row)
             found.stored_bytes |= self._files.get(lambda: _file_bytes(session))
@@ -117,6 +117,11 @@ class StatisticsReader:
             workers = heartbeats.live_workers(session, within_seconds=self._worker_seen_seconds)
         found.workers, found.slots = len(workers), sum(worker.slots for worker in workers)
         return found
+
+
+def _not_ended_before(moment: datetime) -> ColumnElement[bool]:
+    """By two indexes: that of ``finished_at`` has no jobs that have not ended."""
+    return or_(Job.status.in_(sorted(set(Status) - TERMINAL)), Job.finished_at > moment)
 
 
 def _read_ended(session: Session) -> tuple[datetime, Sequence[Row[Any]]]:

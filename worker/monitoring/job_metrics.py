@@ -59,8 +59,12 @@ class JobMetrics:
         self._rates = _RateCollector()
         registry.register(self._rates)
         self._reasons: set[str] = set()
-        for kind in JobKind:  # a rate needs a first value: from absent to 1 Prometheus sees no increase
+        # from absent to 1 Prometheus sees no increase, so what can be known before is there from the start, as 0
+        for kind in JobKind:
             self._attempts.labels(kind, "lost", "lease_lost")
+            self._attempts.labels(kind, "succeeded", "none")
+        for outcome in ("delivered", "retried", "given_up", "gone"):
+            self._delivery_seconds.labels(outcome)
 
     def claimed(self, kind: JobKind, due_at: datetime, claimed_at: datetime, traceparent: str | None) -> None:
         """Observe the wait of a job that was claimed; both times are the database's, ``traceparent`` is the job's."""

@@ -1,7 +1,9 @@
 """Statistics stay right while the sums of ended jobs are remembered."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, text, update
 
 from service.access.quotas import stored_bytes
 from service.db.clock import now_sql
@@ -40,6 +42,20 @@ def test_jobs_that_ended_long_ago_are_remembered(database: Database, reader: Sta
         session.execute(update(Job).where(Job.id == old).values(attempt=5))
     assert reader.read().attempts == 1
     assert StatisticsReader(database, worker_seen_seconds=30).read().attempts == 5
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_scrape_reads_the_jobs_by_indexes(database: Database, reader: StatisticsReader) -> None:
+    reader.read()
+    asked: list[tuple[str, Any]] = []
+    event.listen(database.engine, "before_cursor_execute", lambda _c, _u, statement, values, *_: asked.append((statement, values)))
+    reader.read()
+    (counted, values), *_ = (query for query in asked if "GROUP BY jobs.status" in query[0])
+    with database.read() as session:
+        for other in ("seqscan", "indexscan", "indexonlyscan"):  # as the planner does by itself once there are many jobs
+            session.execute(text(f"SET LOCAL enable_{other} = off"))
+        plan = session.connection().exec_driver_sql(f"EXPLAIN {counted}", values).scalars().all()
+    assert [line for line in plan if "BitmapOr" in line], plan
 
 
 def test_stored_bytes_are_those_of_the_quotas(database: Database, reader: StatisticsReader) -> None:

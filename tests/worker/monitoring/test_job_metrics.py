@@ -92,3 +92,11 @@ def test_a_trainer_cannot_add_time_series_without_end() -> None:
     found = attempts_in(registry)
     assert len(found) == 101
     assert (found["failed", "code_1"], found["failed", "other"]) == (2, 201)
+
+
+def test_the_first_loss_and_the_first_message_given_up_are_an_increase() -> None:
+    registry = CollectorRegistry()
+    JobMetrics(registry)
+    lost = {"kind": "pruning", "outcome": "lost", "reason": "lease_lost"}
+    assert registry.get_sample_value("espalier_attempts_total", lost) == 0
+    assert registry.get_sample_value("espalier_webhook_delivery_seconds_count", {"outcome": "given_up"}) == 0
