@@ -1,8 +1,8 @@
 """OpenTelemetry tracer of one process: spans sent in batches over OTLP/HTTP, and trace contexts as W3C headers.
 
 Imported by ``service.tracing.spans`` where tracing is on, and nowhere else: it needs the extra ``otel``. Batches are sent by a
-thread of the SDK's, which starts anew after a fork. What a collector does not take within seconds is dropped with a line in the
-log; no job and no request waits for it.
+thread of the SDK's, which starts anew after a fork. What a collector does not take within seconds is dropped, which the log
+says; no job and no request waits for it.
 """
 
 import hashlib
