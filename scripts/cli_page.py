@@ -1,7 +1,9 @@
-"""The page on the command line, from the commands themselves; called by ``generate.py``."""
+"""Pages on the command line, one for each group of commands in its help, from the commands themselves; called by
+``scripts.generate_docs``."""
 
 import inspect
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import typer
@@ -18,6 +20,8 @@ has will do, with or without `job_`, and so will `last`, the newest. `espalier -
 commands, options and these ids. `espalier --version` names the version; `-h` is `--help`.
 
 """
+_COMMON = ("help", "url", "api_key", "as_json")
+"""Options that the introduction describes, once for all commands that have them."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -25,11 +29,30 @@ def commands() -> Iterator[tuple[str, Any]]:
     yield from _below(typer.main.get_command(app), "espalier")
 
 
-def cli_page() -> str:
-    """What each command does, takes and prints."""
+def cli_pages() -> dict[str, str]:
+    """File name → page: what all commands have in common, and for each group what its commands do, take and print."""
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
-    sections = [_section(name, command) for name, command in commands()]
-    return f"{_INTRO}## Exit codes\n\n| code | meaning |\n| --- | --- |\n{codes}\n" + "\n".join(sections)
+    parts = [f"{_INTRO}## Exit codes\n\n| code | meaning |\n| --- | --- |\n{codes}"]
+    pages = {}
+    for group, members in groupby(sorted(commands(), key=_group), _group):
+        found = list(members)
+        file = f"cli-{group.lower()}.md"
+        rows = "".join(f"| `{name}` | {_summary(command)} |\n" for name, command in found)
+        parts.append(f"## {group}\n\n[All arguments and options]({file}).\n\n| command | what it does |\n| --- | --- |\n{rows}")
+        sections = "\n".join(_section(name, command) for name, command in found)
+        pages[file] = f"# Command line: {group.lower()}\n\nWhat all commands have in common is in [cli](cli.md).\n\n{sections}"
+    return {"cli.md": "\n".join(parts), **pages}
+
+
+def _group(named: tuple[str, Any]) -> str:
+    """The group of the help that a command is in, which its first word decides."""
+    first = typer.main.get_command(app).commands[named[0].split()[1]]  # type: ignore[attr-defined]  # a group
+    return str(first.rich_help_panel)
+
+
+def _summary(command: Any) -> str:
+    told = " ".join(inspect.cleandoc(command.help).partition("Example: ")[0].split())
+    return told.partition(". ")[0].rstrip(".") + "."
 
 
 def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -42,7 +65,7 @@ def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _section(name: str, command: Any) -> str:
     told, _, example = inspect.cleandoc(command.help).partition("Example: ")
-    parameters = [each for each in command.params if each.name != "help"]
+    parameters = [each for each in command.params if each.param_type_name == "argument" or each.name not in _COMMON]
     arguments = [_metavar(each) for each in parameters if each.param_type_name == "argument"]
     lines = [f"## {' '.join([name, *arguments])}", "", " ".join(told.split()), "", "```sh", example.strip(), "```", ""]
     if parameters:

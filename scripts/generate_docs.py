@@ -5,6 +5,7 @@ A test fails when a page and the code differ.
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +20,7 @@ from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 from pruning.spec.verbalizer import first_words
-from scripts.cli_page import cli_page
+from scripts.cli_page import cli_pages
 from scripts.metrics_page import metrics_page
 from scripts.models_page import models_page
 from service.settings import Settings
@@ -136,7 +137,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "spec.md": spec_page,
     "errors.md": errors_page,
-    "cli.md": lambda: NOTE + cli_page(),
+    **{name: partial(NOTE.__add__, page) for name, page in cli_pages().items()},
     "trainer.md": trainer_page,
     "metrics.md": lambda: NOTE + metrics_page(_table),
     "models.md": lambda: NOTE + models_page(_table),

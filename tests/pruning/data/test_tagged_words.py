@@ -27,7 +27,7 @@ def task(**fields: Any) -> Task:
 
 
 @pytest.mark.parametrize(
-    ("words", "place"), [("a b", "not a list"), ([], "no list"), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")]
+    ("words", "place"), [("a b", "not a list"), ([], "not a list"), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")]
 )
 def test_words_that_are_none(words: Any, place: str) -> None:
     with pytest.raises(PermanentError, match=rf"row 7: .*{place}"):
