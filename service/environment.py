@@ -26,7 +26,7 @@ _SECRET_NAMES = ("key", "password", "secret", "token", "url")
 _PREFIX = "ESPALIER_"
 _OTHERS = frozenset(
     "URL API_KEY "  # of the command line
-    "WORKER_MEMORY API_MEMORY API_CPUS POSTGRES_MEMORY POSTGRES_CPUS "  # of docker-compose.yml
+    "WORKER_MEMORY API_MEMORY API_CPUS POSTGRES_MEMORY POSTGRES_CPUS GRAFANA_PORT "  # of docker-compose.yml
     "CRASH_AT CRASH_ONCE CRASH_WITH TEST_POSTGRES_URL TEST_REDIS_URL TEST_DATA".split()  # of the tests
 )
 """Variables with our prefix that are not settings of the service, without the prefix."""
