@@ -95,3 +95,8 @@ def test_a_mask_of_a_method_that_is_not_installed_here_is_taken(client: TestClie
     made = send(client, written(tmp_path, spec=spec)).json()
     assert made["method"] == "not-installed"
     assert client.post("/v1/jobs", json={**FURTHER, "init_from": made["id"]}).status_code == 202
+
+
+def test_one_that_is_deleted_during_the_submission_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.submission.admission.check_start_job", lambda *_: None)  # it was there at the time of the check
+    assert_problem(client.post("/v1/jobs", json={**FURTHER, "init_from": "msk_" + "0" * 32}), 422, "start_missing")
