@@ -1,6 +1,6 @@
 # Two images from one file: docker build --target api, docker build --target worker.
 # The API has no torch; the worker has the CUDA build, which also runs where there is no GPU. Commands go through `espalier`, which
-# finds its own packages whatever project is mounted over the working directory or named in PYTHONPATH.
+# finds its own packages even if another project is mounted over the working directory or named in PYTHONPATH.
 
 FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/venv/bin:$PATH
@@ -49,7 +49,7 @@ FROM base AS worker
 # kernels are compiled where they run, for the processor or GPU that is there: C++ for the one, Triton's launchers for the other
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 COPY --from=build-worker /venv /venv
-# what is compiled lies beside the models: a tmpfs on /tmp does not let code be loaded from it
+# compiled files are next to the models: a tmpfs on /tmp does not let code be loaded from it
 ENV ESPALIER_DATA_DIR=/data ESPALIER_CHECKPOINT_DIR=/checkpoints HF_HOME=/cache HOME=/tmp \
     XDG_CACHE_HOME=/cache TRITON_CACHE_DIR=/cache/triton
 USER 10001:10001

@@ -1,7 +1,7 @@
 """Log lines of child processes: what a predictor or a parser of uploads writes to standard error, within bounds.
 
 Called by ``api.predictions.process`` and ``api.uploads.confined``. Inherited, that output would stand between the lines of the
-API's log: tracebacks of several lines, warnings of libraries, and whatever a file that a user made can bring a parser to print.
+API's log: tracebacks of several lines, warnings of libraries, and everything that a user's file can make a parser print.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The compact mask file against the entropy of what it holds: size and time, beside packed bits under zlib.
+"""The compact mask file against the entropy of what it holds: size and time, compared with packed bits under zlib.
 
     python -m benchmarks.codec [--json] [--repeat N] [--out FILE]
 

@@ -86,7 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=("uneven", "even"), default="uneven")
     parser.add_argument("--to", nargs="+", choices=tuple(FORMATS), default=list(DEFAULT))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="keep the result in this file as well, beside those of other shapes")
+    parser.add_argument("--out", type=Path, help="keep the result in this file as well, in addition to those of other shapes")
     parser.add_argument("--machine", help="kind of machine, in general words, for --out")
     arguments = parser.parse_args()
     arguments.shown = f"--shape {arguments.shape} --kind {arguments.kind} --threads {arguments.threads}"

@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
-        """Head, then body, in whatever pieces."""
+        """Feed bytes of the head and the body, in pieces of any size."""
         if self._left:
             self._left -= len(data)
         else:
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(int(self._head[9:12]))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell whoever waits for an answer."""
+        """Deliver the response to its waiter."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or EOFError("the service closed the connection within an answer"))
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of speed share: the options ``--json`` and ``--out``, and a result kept with command, machine and date."""
+"""Common parts of the speed benchmarks: the options ``--json`` and ``--out``, and a result kept with command, machine and date."""
 
 import argparse
 import json

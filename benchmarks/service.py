@@ -1,4 +1,4 @@
-"""What the service bears on this machine: submissions, status reads, downloads, long lists, and how soon it is there.
+"""Load benchmark of the service: submissions, status reads, downloads, long lists, and start-up time.
 
     python -m benchmarks.service [--json] [--database-url URL --broker-url URL] [--keys] [--out FILE --machine WORDS]
 
@@ -44,7 +44,7 @@ _NO_LIMITS = {
 """Keys have limits below what is measured here."""
 _STARTS = 5
 _READ = 50
-"""Jobs that are looked at in turn: the one that trains, and others that wait."""
+"""Jobs that are read in turn: the one that trains, and others that wait."""
 _FILTERED = {
     "paused": {"status": "paused"},
     "failed": {"status": "failed"},
@@ -201,7 +201,7 @@ def _memory(pid: int, name: str) -> int:
 
 
 class _Peak:
-    """The highest resident memory from now on: the kernel keeps it, and forgets the past when told to."""
+    """The highest resident memory from now on: the kernel keeps it, and resets it on request."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -258,7 +258,7 @@ def _trainer_start(data: Path) -> dict[str, float]:
 
 def _pages(client: httpx.Client) -> dict[str, float]:
     """The first page, one in the middle and one near the end, and some of what few jobs have or none; median milliseconds of
-    eleven looks at each."""
+    eleven reads of each."""
     places: dict[str, dict[str, str]] = {"first": {}}
     cursor, pages = None, 0
     while True:

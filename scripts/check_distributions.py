@@ -2,7 +2,7 @@
 
 Called by continuous integration. The wheel alone must be a client: it imports, finds no server package, and names the extra that a
 command misses. The source distribution with the server and the trainer must run the demo's job with a few steps, from an empty
-folder. Downloading torch again would take minutes: in that second environment a ``.pth`` file lends the packages of the running
+folder. Downloading torch again would take minutes: in that second environment a ``.pth`` file adds the packages of the running
 interpreter, all but the project's own, and the distribution is installed without dependencies. What the extras ask for is compared
 with the lock in ``tests/scripts/test_locked_subset.py``.
 """
@@ -35,17 +35,17 @@ sys.exit(demo.main())
 
 
 class Environment:
-    """A new virtual environment that sees no package of another one, unless it is lent them."""
+    """A new virtual environment that sees no package of another one, unless they are added."""
 
     def __init__(self, folder: Path) -> None:
         venv.create(folder, with_pip=True, symlinks=True)
         self._folder = folder
         self._bin = folder / "bin"
 
-    def lend(self, packages: Path) -> None:
+    def add_packages(self, packages: Path) -> None:
         """Append a folder of packages to the import path; its own ``.pth`` files (editable installs) are not read."""
         (target,) = self._folder.glob("lib/python*/site-packages")
-        (target / "lent.pth").write_text(f"{packages}\n")
+        (target / "added.pth").write_text(f"{packages}\n")
 
     def install(self, *arguments: str) -> None:
         """``pip install``; downloads come from pip's cache where they were made before."""
@@ -82,7 +82,7 @@ def check_client(wheel: Path, folder: Path) -> None:
 def check_service(sdist: Path, folder: Path) -> None:
     """The source distribution with what server and trainer need: a tiny job, end to end. Raises SystemExit."""
     service = Environment(folder / "service")
-    service.lend(Path(sysconfig.get_path("purelib")))
+    service.add_packages(Path(sysconfig.get_path("purelib")))
     service.install("--no-deps", str(sdist))
     empty = folder / "empty"
     empty.mkdir()

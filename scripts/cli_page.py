@@ -67,7 +67,7 @@ def _section(name: str, command: Any) -> str:
     told, _, example = inspect.cleandoc(command.help).partition("Example: ")
     parameters = [each for each in command.params if each.param_type_name == "argument" or each.name not in _COMMON]
     arguments = [_metavar(each) for each in parameters if each.param_type_name == "argument"]
-    lines = [f"## {' '.join([name, *arguments])}", "", " ".join(told.split()), "", "```sh", example.strip(), "```", ""]
+    lines = [f"## {' '.join([name, *arguments])}", "", " ".join(text.split()), "", "```sh", example.strip(), "```", ""]
     if parameters:
         lines += ["| | |", "| --- | --- |", *(f"| {_name(each)} | {_cell(each)} |" for each in parameters), ""]
     return "\n".join(lines)
@@ -85,11 +85,11 @@ def _name(parameter: Any) -> str:
 
 
 def _cell(parameter: Any) -> str:
-    told = [parameter.help or ""]
-    if parameter.default not in (None, False, ()) and "efault" not in told[0]:
-        told.append(f"Default `{parameter.default}`.")
-    if parameter.multiple and "repeated" not in told[0]:
-        told.append("May be repeated.")
+    text = [parameter.help or ""]
+    if parameter.default not in (None, False, ()) and "efault" not in text[0]:
+        text.append(f"Default `{parameter.default}`.")
+    if parameter.multiple and "repeated" not in text[0]:
+        text.append("May be repeated.")
     if parameter.envvar:
-        told.append(f"Or `{parameter.envvar}`.")
-    return " ".join(filter(None, told)).replace("|", "\\|")
+        text.append(f"Or `{parameter.envvar}`.")
+    return " ".join(filter(None, text)).replace("|", "\\|")

@@ -65,7 +65,7 @@ def errors_page() -> str:
         "*client* changes the request, the *operator* changes the service, *none*: the same request works later.\n\n## Problems\n\n"
         + table(PROBLEMS, "HTTP")
         + "\nAny other status has the code `http_` and its number.\n\n## Faults\n\nA 422 has a list `errors`, where `pointer` (RFC "
-        "6901) or `parameter` names the place. Beside these their `code` may be any of "
+        "6901) or `parameter` names the place. In addition their `code` may be any of "
         "[pydantic's](https://docs.pydantic.dev/latest/errors/validation_errors/), such as `less_than` or `missing`.\n\n"
         + table(FAULTS)
         + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "

@@ -48,7 +48,7 @@ matrix, for every type. What a `stock` folder of each type is: [exports](exports
   and 2:4 mean the same as elsewhere: rows are outputs, columns inputs, `shapes` in a mask is [out, in]. A stock folder has
   transformers' own form again. To apply a mask to plain transformers' GPT-2 by hand, transpose it. `attn.c_attn` holds query, key
   and value as one matrix; compaction takes it apart.
-- **GPT-NeoX** (`query_key_value`) has query, key and value of each head beside each other, so its reports have no density by head.
+- **GPT-NeoX** (`query_key_value`) has query, key and value of each head next to each other, so its reports have no density by head.
 - **MobileBERT**: the two-part output embedding becomes one matrix when it is loaded, and the embedding of the padding token zero,
   for the model reads the neighbours of each token and would give a padded text other logits. Label words are read from all of the
   states' width.

@@ -2,7 +2,7 @@
 
 Runs the embedded service with the model and data set that ship with the project, submits three jobs, waits for two of them and
 takes the list, a job and the comparison while the third one runs. ``--widths 390,900,1440 --to FOLDER`` takes every page, whole,
-to be looked at. Needs Chromium (``ESPALIER_CHROMIUM``, else ``/usr/bin/chromium``) and Playwright.
+for inspection. Needs Chromium (``ESPALIER_CHROMIUM``, else ``/usr/bin/chromium``) and Playwright.
 """
 
 import argparse

@@ -61,7 +61,7 @@ def install(python: Path, what: str, total: int, *arguments: str) -> None:
         elif line.startswith("Installing collected packages"):
             _show_progress(f"  {what}: writing {total} packages")
     if process.wait() != 0:
-        raise SystemExit(f"\npip failed:\n{''.join(lines[-30:])}run make setup again once that is mended")
+        raise SystemExit(f"\npip failed:\n{''.join(lines[-30:])}run make setup again once that is fixed")
     print(flush=True)
 
 

@@ -1,5 +1,5 @@
-"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, what tests of
-pages need besides into ``tests/browser/vendored``.
+"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, further ones for
+tests of pages into ``tests/browser/vendored``.
 
 The pages of the service, ``/docs`` and ``/redoc`` work without a network, and no other host's script runs in their origin. Each
 package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test

@@ -1,6 +1,6 @@
 """Reachability of a Redis broker: why a connection failed, TLS certificates included, and what to do about it.
 
-Used by whatever tells people of a broker that is away: the log of a notification, ``/readyz``, the rate limits, the start of a
+Used by all reports of an unreachable broker: the log of a notification, ``/readyz``, the rate limits, the start of a
 worker and ``espalier doctor``. OpenSSL's own messages name neither the setting nor the remedy.
 """
 

@@ -23,7 +23,7 @@ from service.redaction import redact
 from service.tracing import spans
 
 REQUEST_FIELDS = ("method", "route", "path", "status", "duration_ms")
-"""What the line of a finished request has besides; passed to ``logging`` as ``extra``."""
+"""Further fields of the line of a finished request; passed to ``logging`` as ``extra``."""
 _FIRST = ("timestamp", "level", "role", "logger", "event", "request_id")
 _LAST = ("owner", "key_id", "job_id", "attempt", "trace_id", "span_id")
 _ORDER = {name: place for place, name in enumerate([*_FIRST, *REQUEST_FIELDS, *_LAST])}

@@ -115,7 +115,7 @@ def unchecked_tls(url: str) -> str | None:
     """What of the broker's certificate this URL, as ``verified_broker_url`` returned it, leaves unchecked; None for nothing."""
     given = parse_qs(urlsplit(url).query)
     if given.get("ssl_cert_reqs") == ["none"]:
-        return "the broker's certificate is not checked (ssl_cert_reqs=none): anybody in between can read the password"
+        return "the broker's certificate is not checked (ssl_cert_reqs=none): a man in the middle can read the password"
     if given.get("ssl_check_hostname") == ["false"]:
         return "the host in the broker's certificate is not checked (ssl_check_hostname=false): any server of the authority will do"
     return None

@@ -22,7 +22,7 @@ REQUEST_SECONDS = HistogramDefinition(
 IN_FLIGHT = GaugeDefinition("espalier_http_requests_in_flight", "Requests not answered to the end, event streams too")
 DEFINITIONS = (REQUEST_SECONDS, IN_FLIGHT)
 NO_ROUTE = "other"
-"""Label of paths without a route: whoever asks for random paths makes one time series and not thousands."""
+"""Label of paths without a route: requests for random paths share one time series and not thousands."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WAITED = b"preference-applied"
 

@@ -96,7 +96,7 @@ def _panel(task: str, metric: str | None, jobs: Sequence[Job]) -> Panel:
 
 
 def _lines(jobs: Sequence[Job], metric: str | None) -> Iterable[Line]:
-    differing = _differing(jobs, within=("method",), besides=("sparsity", "seed", "model"))
+    differing = _differing(jobs, within=("method",), outside=("sparsity", "seed", "model"))
     models = ["model"] if len({job.spec["model"] for job in jobs}) > 1 else []
     fixed = dict.fromkeys(name for job in jobs for name in job.spec if name not in ("sparsity", "seed"))
     keyed = sorted(((_key(job, fixed), job) for job in jobs), key=lambda pair: pair[0])
@@ -127,9 +127,9 @@ def _means(line: Sequence[Job], metric: str | None) -> Iterable[Mean]:
         )
 
 
-def _differing(jobs: Sequence[Job], *, within: Sequence[str], besides: Iterable[str] = ("sparsity",)) -> Mapping[str, list[str]]:
+def _differing(jobs: Sequence[Job], *, within: Sequence[str], outside: Iterable[str] = ("sparsity",)) -> Mapping[str, list[str]]:
     """Names of the differing fields, by the key of the common ones."""
-    ignored = {*besides, *within}
+    ignored = {*outside, *within}
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(_key(job, within), []).append(job)

@@ -43,7 +43,7 @@ def heat_maps(database: Database, report: Artifact) -> list[HeatMap]:
 
 @dataclass(frozen=True)
 class _Content:
-    """The bytes of an artifact; the cache is keyed by the digest alone, whatever the object."""
+    """The bytes of an artifact; the cache is keyed by the digest alone."""
 
     database: Database
     artifact_id: int

@@ -129,8 +129,8 @@ def _body(job: Job) -> dict[str, Any]:
         least["task"] = {name: value for name, value in least["task"].items() if value != _TASK_DEFAULTS.get(name)}
     if _resolved(least) != spec:
         least = dict(spec)
-    beside = {name: getattr(job, name) for name, default in _BESIDE.items() if getattr(job, name) != default}
-    return {**least, **beside}
+    others = {name: getattr(job, name) for name, default in _BESIDE.items() if getattr(job, name) != default}
+    return {**least, **others}
 
 
 def _changed(spec: dict[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ def _list(
 ) -> Response:
     with services.database.read() as session:
         rows, following = uploaded_models.page(session, limit=_PAGE, owner=caller.owner_filter, after=after)
-    told = [] if problem is None else [fault["detail"] for fault in problem.get("errors", ())] or [problem["detail"]]
+    details = [] if problem is None else [fault["detail"] for fault in problem.get("errors", ())] or [problem["detail"]]
     return render(
         request,
         "models.html",
@@ -86,7 +86,7 @@ def _list(
         following=following,
         after=after,
         problem=problem,
-        told=told,
+        details=details,
         typed=typed,
         max_bytes=services.settings.max_model_bytes,
     )

@@ -110,7 +110,7 @@ def list_masks(
     return UploadedMaskList(data=[UploadedMask.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=next_cursor)
 
 
-@router.get("/{mask_id}", operation_id="getMask", responses=problem_responses(404), summary="Look at an uploaded mask")
+@router.get("/{mask_id}", operation_id="getMask", responses=problem_responses(404), summary="Get an uploaded mask")
 def get_mask(mask_id: MaskId, services: ServicesDep, caller: Reader) -> UploadedMask:
     """What its metadata say, its size and digest."""
     with services.database.read() as session:

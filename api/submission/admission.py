@@ -122,7 +122,7 @@ def _check_on_hub(name: str, revision: str | None, settings: Settings, param: st
     """Refuse a name that is like a local model's and that the hub does not have, or not in a form that can be pruned.
 
     Where the hub does not answer at once, a name with one slip is refused and any other left to the trainer. Names with an
-    organisation are, too: the hub does not tell a stranger which of them exist. The trainer refuses the same forms before it
+    organisation are, too: the hub does not reveal which of them exist. The trainer refuses the same forms before it
     downloads any weights.
     """
     meant = similar_name(settings.models_dir, name)

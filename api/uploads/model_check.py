@@ -2,7 +2,7 @@
 
 The sketch is a folder with the model's small files, and of its weights the headers alone, in files of the right size; the rest of
 such a file is a hole, which takes no disk. What checks local folders reads headers only, so it checks uploads by the same code and
-without a copy of the weights. The child process is there for the tokenizer, which strangers made: a library of another language
+without a copy of the weights. The child process is there for the tokenizer, which is untrusted: a library of another language
 builds it from ``tokenizer.json``, and its rules (regular expressions among them) run on the label words and the template of a job.
 
 Called by ``api.routes.models`` before a model is stored, and by ``api.submission.uploaded_models`` before a job on it is.
@@ -92,7 +92,7 @@ def check_use(folder: Path, use: ModelUse) -> CheckedModel:
 
 
 def check_confined(folder: Path, use: ModelUse, memory_bytes: int, seconds: int = SECONDS) -> CheckedModel:
-    """:func:`check_use` of a folder of strangers' files, in a child process with limits.
+    """:func:`check_use` of a folder of untrusted files, in a child process with limits.
 
     Raises also PermanentError (``model_files_invalid``) where the check needs more than ``memory_bytes`` or ``seconds``, and
     UnavailableError (``too_many_uploads``).

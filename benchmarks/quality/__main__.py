@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="write page, README block and figures from the rows")
     table.set_defaults(command=_table)
     table.add_argument("--against", default="smp-s", help="recipe that the others are compared with, seed by seed")
-    table.add_argument("--out", type=Path, default=rows.ROWS, help="rows file; others beside it are read as well")
+    table.add_argument("--out", type=Path, default=rows.ROWS, help="rows file; others in its folder are read as well")
     table.add_argument("--page", type=Path, default=DOCS / "explanation" / "quality.md", help="page with the two marks")
     table.add_argument("--images", type=Path, default=DOCS / "images", help="folder of the figures")
     table.add_argument(

@@ -105,7 +105,7 @@ def _trains_parameters(spec: PruningSpec) -> bool:
 
 
 class Order(BaseModel):
-    """A cell with what its process needs besides, none of which changes the result."""
+    """A cell with further arguments of its process, which do not change the result."""
 
     cell: Cell
     models_dirs: list[Path]

@@ -15,7 +15,7 @@ from pruning.spec.tasks import Task
 
 ROWS = 3000
 CALIBRATION = 2048
-"""First rows of the training split, which recipes may look at before the first step: never held out."""
+"""First rows of the training split, which recipes may read before the first step: never held out."""
 
 
 def choose(train_rows: int, seen: set[int], count: int = ROWS) -> list[int]:

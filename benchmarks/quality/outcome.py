@@ -1,4 +1,4 @@
-"""What one run gives, whichever recipe it was: metrics, learning curve, seconds, sizes, and a way to evaluate other rows.
+"""Result of one run of any recipe: metrics, learning curve, seconds, sizes, and a way to evaluate other rows.
 
 Made by :mod:`benchmarks.quality.pruning_run` and :mod:`benchmarks.quality.rivals`, written down by
 :mod:`benchmarks.quality.one_run`.

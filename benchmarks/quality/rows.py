@@ -20,7 +20,7 @@ COLUMNS = set("recipe model task sparsity steps batch seed settings primary_metr
 
 
 def read(file: Path) -> list[Row]:
-    """The rows of ``file`` and of every other ``*.jsonl`` beside it, in the order of names and lines.
+    """The rows of ``file`` and of every other ``*.jsonl`` in its folder, in the order of names and lines.
 
     Lines that are no rows of this benchmark are passed over, with a note on standard error.
     """

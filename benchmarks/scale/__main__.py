@@ -1,4 +1,4 @@
-"""How many workers one database bears: simulated workers, submitters and status readers on PostgreSQL.
+"""Scale benchmark, the number of workers that one database serves: simulated workers, submitters and status readers on PostgreSQL.
 
     python -m benchmarks.scale [--workers 125 250 500 1000] [--jobs 100000] [--queued 10000] [--seconds 20] [--out FILE]
 

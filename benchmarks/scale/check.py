@@ -28,7 +28,7 @@ def check(database: Database, records: Iterable[Record], since: Any) -> dict[str
     """Numbers of jobs, all of which are 0 where the service keeps its promises. ``since``: when the load began, by the database.
 
     ``lost``: submitted, claimed or ended, and the row says otherwise. ``duplicated``: one attempt was claimed twice, by the workers
-    or by the rows, or a job ended twice. ``left_running``: no worker holds them any more. ``gaps``: events without gapless numbers.
+    or by the rows, or a job ended twice. ``left_running``: no worker holds them. ``gaps``: events without gapless numbers.
     """
     every = list(records)
     claims = Counter(claim for record in every for claim in record.claimed)

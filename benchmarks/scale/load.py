@@ -25,9 +25,9 @@ def measure(database: Database, plan: Plan, processes: int) -> tuple[dict[str, A
     What was measured, and what the actors say that they did. Raises SystemExit when a process fails.
     """
     workers, claimers = _shares(plan.workers, processes), _shares(plan.claimers, processes)
-    nobody = replace(plan, submitters=0, readers=0)
+    idle = replace(plan, submitters=0, readers=0)
     plans = [
-        replace(nobody, seed=plan.seed + number, workers=workers[number], claimers=claimers[number]) for number in range(processes)
+        replace(idle, seed=plan.seed + number, workers=workers[number], claimers=claimers[number]) for number in range(processes)
     ]
     plans.append(replace(plan, seed=plan.seed + processes, workers=0, claimers=0))
     outcomes, statistics = _run_together(database, plans)

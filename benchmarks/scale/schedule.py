@@ -62,7 +62,7 @@ class Schedule:
         self._changed = threading.Condition()
         self._from, self._until = 0.0, 0.0
         self.overdue = 0
-        """Actions that were due before the end and that nobody came to."""
+        """Actions that were due before the end and were not reached."""
 
     def add(self, kind: str, action: Action, delay: float = 0.0, *, due: float | None = None) -> None:
         """Do ``action`` after ``delay`` seconds, or at ``due`` on the monotonic clock."""

@@ -88,7 +88,7 @@ class SimulatedWorker:
         self._claim_soon(random.uniform(0, within_seconds))
 
     def stop(self) -> None:
-        """Return the job to the queue and sign off, as a worker does that is told to leave."""
+        """Return the job to the queue and sign off, as a worker does after SIGTERM."""
         if self._attempt is not None and not self._attempt.over:
             attempt = self._attempt
             try:

@@ -118,8 +118,8 @@ def _complete(kind: IdKind, given: dict[str, Any], incomplete: str) -> Iterator[
 
 
 def _argument(metavar: str, kind: IdKind, source: str) -> Any:
-    told = f"Id of a {kind.name}, e.g. from: {source}; a beginning that no other has, or last"
-    return typer.Argument(metavar=metavar, help=told, autocompletion=_completion(kind))
+    help_text = f"Id of a {kind.name}, e.g. from: {source}; a beginning that no other has, or last"
+    return typer.Argument(metavar=metavar, help=help_text, autocompletion=_completion(kind))
 
 
 JobId = Annotated[str, _argument("JOB", JOB, "espalier jobs"), JOB]

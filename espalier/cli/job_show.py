@@ -141,9 +141,9 @@ def remedy(job: "Job") -> str:
     """Remedy for the error of a job: the service's own, else one by the kind of the error."""
     if job.error is None:
         return ""
-    told = job_text.field(job, "error").remedy
-    if told:
-        return str(told)
+    remedy = job_text.field(job, "error").remedy
+    if remedy:
+        return str(remedy)
     if job.error.retryable:
         return f"the same job may succeed later: espalier retry {job.id}"
     return "change the spec and submit it again"

@@ -124,9 +124,9 @@ class RowsFile:
 
     def upload(self, client: "Client") -> dict[str, Any]:
         """Upload both sides; the custom task on them. Raises typer.BadParameter, and what the client raises."""
-        told: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as in the catalog for STS-B
+        fields: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as in the catalog for STS-B
         if not self.is_regression:
-            told = {"labels": self.classes()} | ({"kind": "multilabel"} if self.is_multilabel else {})
+            fields = {"labels": self.classes()} | ({"kind": "multilabel"} if self.is_multilabel else {})
         train, validation = self.split()
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder, fetching(self.path.name) as report:
             files = [
@@ -135,12 +135,12 @@ class RowsFile:
             made = client.upload_dataset(name=self.path.name[:100], report=report, train=files[0], validation=files[1])
         notify(f"data set {made.id}: {len(train)} rows to train on, {len(validation)} for validation, split by text")
         named = (_class_name(label) for row in self.rows for label in self._labels(row))
-        counts = Counter(named) if "labels" in told else {}
+        counts = Counter(named) if "labels" in fields else {}
         if counts:
             from pruning.spec.wording import listed
 
-            notify(f"{len(counts)} classes: {listed([f'{name} ({counts[name]} rows)' for name in told['labels']])}")
-        return {"dataset": made.id, "text": list(self.text), "label": self.label, **told}
+            notify(f"{len(counts)} classes: {listed([f'{name} ({counts[name]} rows)' for name in fields['labels']])}")
+        return {"dataset": made.id, "text": list(self.text), "label": self.label, **fields}
 
 
 def is_rows_file(task: str | None) -> bool:

@@ -55,7 +55,7 @@ def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
 
 
 def service_log(role: str, *, console: bool = False) -> Callable[[str], None]:
-    """Configure the log of this process, and return what says a line to whoever started it: in JSON as a line of the log.
+    """Configure the log of this process, and return the function that shows a line to the user: in JSON as a line of the log.
 
     ``console``: unless a setting asks for JSON, whether or not there is a terminal. To be called before the settings are read,
     which may log.

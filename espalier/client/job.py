@@ -105,7 +105,7 @@ class JobResult(NamedValues):
         kept_weights: int
         masked_weights: int
         weights_changed: bool
-        """Whether the run trained anything besides scores, which ``weights.safetensors`` then holds."""
+        """Whether the run trained anything in addition to scores, which ``weights.safetensors`` then holds."""
         extra_parameters: int
         extra_share: float
         skipped_rows: int

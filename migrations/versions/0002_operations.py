@@ -1,4 +1,4 @@
-"""Which job a job does again; how long its runs took, on what, and how often their worker was lost.
+"""Retried job, run time, device and lost workers of a job.
 
 Revision 0002.
 """

@@ -1,4 +1,4 @@
-"""API keys, owners of jobs, and what owners entrust to the service.
+"""API keys, owners of jobs, and stored secrets of owners.
 
 Revision 0003.
 """
@@ -40,7 +40,7 @@ def upgrade() -> None:
     )
     extend_table(
         "jobs",
-        # what was there before had no owner: it belongs to whoever uses the service without a key
+        # what was there before had no owner: it belongs to the owner of requests without a key
         columns=[sa.Column("owner", sa.String(64), nullable=False, server_default="local")],
         indexes=[Index("ix_jobs_owner_created_at_id", ["owner", "created_at", "id"])],
     )

@@ -1,4 +1,4 @@
-"""Answers kept for repeated requests.
+"""Stored responses for repeated requests.
 
 Revision 0004.
 """

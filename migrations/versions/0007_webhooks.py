@@ -1,4 +1,4 @@
-"""Webhooks, and the messages they are to get.
+"""Webhooks and their messages.
 
 Revision 0007.
 """

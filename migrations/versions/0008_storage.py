@@ -1,4 +1,4 @@
-"""Where artifacts lie that are not in the database; finished jobs by their age.
+"""Objects of artifacts outside the database; index of finished jobs by age.
 
 Revision 0008.
 """

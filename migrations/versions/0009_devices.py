@@ -1,4 +1,4 @@
-"""How many devices a worker can give to one job.
+"""Devices that a worker can give to one job.
 
 Revision 0009.
 """

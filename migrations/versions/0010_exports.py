@@ -1,4 +1,4 @@
-"""What a job's mask is to be turned into at the end.
+"""Exports that a job makes at its end.
 
 Revision 0010.
 """

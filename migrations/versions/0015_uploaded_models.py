@@ -1,6 +1,6 @@
 """Uploaded models.
 
-Revision 0015. New tables only: the version before does not look at them.
+Revision 0015. New tables only: the version before does not read them.
 """
 
 import sqlalchemy as sa

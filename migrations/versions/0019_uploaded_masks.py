@@ -1,6 +1,6 @@
 """Uploaded masks.
 
-Revision 0019. New tables only: the version before does not look at them.
+Revision 0019. New tables only: the version before does not read them.
 """
 
 import sqlalchemy as sa

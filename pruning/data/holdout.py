@@ -1,8 +1,8 @@
 """Validation rows held out of a training split: which rows, how many, and the refusal where another split can be used.
 
 A data set that has the training split alone is given a validation split from it: a share of each class, drawn from a fixed seed, so
-that all jobs on a data set are measured on the same rows whatever their own seed. Called by :mod:`pruning.data.reader`, and by the
-checks before a job is accepted. Torch-free.
+that all jobs on a data set are measured on the same rows, independent of their own seeds. Called by :mod:`pruning.data.reader`, and
+by the checks before a job is accepted. Torch-free.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Rows in a template: fixed tokens around a user's texts, of which the texts alone are cut.
 
 Fixed texts and users' texts become tokens apart from each other, as in LM-BFF, and are concatenated: ``[CLS] text It was [MASK] .
-[SEP]``. So the mask token stands where the template puts it, whatever a text spells (:mod:`pruning.data.plain_text`), and survives
-any length. A tokenizer without a mask token is a decoder's: its rows end where the word would follow. Called by
+[SEP]``. So the mask token stands where the template puts it, independent of the texts (:mod:`pruning.data.plain_text`), and
+survives any length. A tokenizer without a mask token is a decoder's: its rows end where the word would follow. Called by
 :mod:`pruning.data.encoding`.
 """
 

@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.2
 def make_exports(
     formats: Sequence[Format], mask: Path, model: Path, sources: Sources, emit: EventSink, should_stop: Callable[[], bool]
 ) -> Path:
-    """Make the exports of ``mask``, on the base in the folder ``model``, beside the mask; path of their ``exports.json``.
+    """Make the exports of ``mask``, on the base in the folder ``model``, next to the mask; path of their ``exports.json``.
 
     Raises StoppedError, with the process ended, once ``should_stop`` says so.
     """

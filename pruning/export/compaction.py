@@ -13,7 +13,7 @@ What a row or column of zeros means in an encoder layer in evaluation mode:
 - a row of key is empty: it adds the same to a query's score of every position, which softmax does not see;
 - a row of query is empty: its bias times the key remains. All such dimensions of a head are one, of the summed key.
 
-A head of which no value dimension remains is gone. Heads of one layer stay equally wide, as the stock modules want them:
+A head without remaining value dimensions is removed. Heads of one layer stay equally wide, as the stock modules want them:
 narrower ones are filled up with zeros. Nothing else is removed, so the logits are those of the dense model up to rounding.
 """
 

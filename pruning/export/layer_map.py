@@ -98,8 +98,8 @@ def _layer(model: nn.Module, prefix: str, paths: list[str]) -> Layer:
 
 
 def _activation(model: nn.Module, up: str) -> nn.Module:
-    beside = model.get_submodule(up.rpartition(".")[0]).children()
-    found = [module for module in beside if not isinstance(module, nn.Linear | nn.Dropout | nn.LayerNorm)]
+    siblings = model.get_submodule(up.rpartition(".")[0]).children()
+    found = [module for module in siblings if not isinstance(module, nn.Linear | nn.Dropout | nn.LayerNorm)]
     if len(found) != 1 or any(True for _ in found[0].parameters()):
         raise _unsupported(model, f"the activation behind {up} cannot be determined")
     probe = torch.tensor([-1.0, 0.5])

@@ -4,7 +4,7 @@ Measured on the loss's part of the gradient, g = dL/d(W ⊙ M) ⊙ W, over windo
 
     ρ = mean over scores of (Σ g)² / (WINDOW Σ g²)
 
-Gradients that are noise alone give 1/WINDOW = 0.053 whatever their distribution, as long as it is symmetric; gradients of one
+Gradients that are noise alone give 1/WINDOW = 0.053 for any symmetric distribution; gradients of one
 sign give 1. It is what mean m̂²/v̂ of Adam's moments would be, whose first moment averages over as many updates, but
 without the regulariser: its pull has the same sign at every step, and in a network whose gradients vanish it is all that remains of
 the gradient, so that Adam's own moments would show it as signal. Updated by :class:`pruning.masking.score_adam.ScoreAdam` and, on a

@@ -22,7 +22,7 @@ class Turn(StrEnum):
 
 
 def take(session: Session, turn: Turn, *, every_seconds: float) -> bool:
-    """Whether the caller is to do the work now: it was not done for a while, and nobody else is doing it.
+    """Whether the caller is to do the work now: it was not done for a while, and no other process is doing it.
 
     The turn is the caller's until its transaction ends; when that is rolled back, the next one to ask gets it. The next turn is due
     ``every_seconds`` from now.
@@ -35,7 +35,7 @@ def take(session: Session, turn: Turn, *, every_seconds: float) -> bool:
     free = (
         select(MaintenanceTurn.name)
         .where(MaintenanceTurn.name == turn, MaintenanceTurn.due_at <= now_sql())
-        .with_for_update(skip_locked=True)  # somebody else's turn is waited for by nobody
+        .with_for_update(skip_locked=True)  # no process waits for the turn of another
         .scalar_subquery()
     )
     taken = (

@@ -16,7 +16,7 @@ _POOL = ("pool",)
 SIZE = GaugeDefinition("espalier_db_pool_size", "Connections that a pool keeps; overflow comes on top", _POOL)
 CHECKED_OUT = GaugeDefinition("espalier_db_pool_checked_out", "Connections in use", _POOL)
 OVERFLOW = GaugeDefinition("espalier_db_pool_overflow", "Connections open beyond the size of the pool", _POOL)
-LIMIT = GaugeDefinition("espalier_db_pool_limit", "Most connections of a pool; whoever wants one more waits", _POOL)
+LIMIT = GaugeDefinition("espalier_db_pool_limit", "Most connections of a pool; further requests wait", _POOL)
 WAIT_SECONDS = HistogramDefinition(
     "espalier_db_pool_wait_seconds",
     "From asking for a connection until there was one, which may have had to be made, or none in time",

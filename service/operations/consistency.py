@@ -56,7 +56,7 @@ class _StoredFile:
     """None: nothing is stored."""
     read: Callable[[], Iterator[bytes]]
     row: tuple[type[Any], Any]
-    """Class and primary key of the row that is gone once the file may be."""
+    """Class and primary key of the row that is deleted once the file may be."""
 
 
 def find_inconsistencies(database: Database, settings: Settings, *, digests: bool) -> Iterator[Inconsistency]:

@@ -125,7 +125,8 @@ def _not_ended_before(moment: datetime) -> ColumnElement[bool]:
 
 
 def _read_ended(session: Session) -> tuple[datetime, Sequence[Row[Any]]]:
-    """The sums of jobs that ended before a moment, and the moment: so long ago that whoever ended them has committed."""
+    """The sums of jobs that ended before a moment, and the moment: so long ago that the transactions that ended them are
+    committed."""
     until = session.scalars(select(now_sql(-_COMMITTED_SECONDS))).one()
     return until, session.execute(_by_status(Job.finished_at <= until)).all()
 

@@ -135,16 +135,16 @@ class OtelTracing:
         return carrier or None
 
     def shut_down(self) -> None:
-        """Send what is left. Waits for some seconds at most: a collector that is away must not hold up the end of a process."""
+        """Send what is left. Waits for some seconds at most: an unreachable collector must not delay the end of a process."""
         sender = threading.Thread(target=self.provider.shutdown, name="last spans", daemon=True)
         sender.start()
         sender.join(_SHUTDOWN_SECONDS)
         if sender.is_alive():
-            log.warning("the collector of traces is away: the last spans are lost")
+            log.warning("the collector of traces is unreachable: the last spans are lost")
 
 
 class _SpanIds(RandomIdGenerator):
-    """Random ids, but for a span whose id is given."""
+    """Random ids, except for a span with a given id."""
 
     def generate_span_id(self) -> int:
         return _given_id.get() or super().generate_span_id()

@@ -20,7 +20,7 @@ _URL = re.compile(r"[!-~]+")  # printable ASCII without spaces
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
-"""Below 1024 only these: the others belong to services that do not speak HTTP."""
+"""Below 1024 only these: the others belong to services without HTTP."""
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")  # all allocated unicast addresses; leaves out NAT64, mapped and compatible ones
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)

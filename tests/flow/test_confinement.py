@@ -1,4 +1,4 @@
-"""What is confined in a running service: real trainers and upload parsers, and what they can read of worker and API."""
+"""Confinement in a running service: real trainers and upload parsers, and what they can read of worker and API."""
 
 import os
 import shutil

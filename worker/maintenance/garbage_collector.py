@@ -55,9 +55,9 @@ class GarbageCollector:
         return self._interval
 
     def collect(self, *, rows: bool = True) -> None:
-        """Remove everything that is not needed any more; without ``rows`` only what lies on this host.
+        """Remove everything that is no longer needed; without ``rows`` only what lies on this host.
 
-        Raises the database's error when it is away.
+        Raises the database's error when it is unreachable.
         """
         self._remove_files()
         if rows:
@@ -91,7 +91,7 @@ class GarbageCollector:
                 filled = list_columns.fill_list_columns(session)
             if not filled:
                 break
-            log.info("%d jobs of an older version can now be found in filtered lists", filled)
+            log.info("added %d jobs of an older version to the filtered lists", filled)
         if cancelled := retention.cancel_paused(database, settings.paused_days, self._context.stopping.is_set):
             log.info("%d jobs were paused for %g days and are cancelled", cancelled, settings.paused_days)
         jobs, artifacts = retention.expire(database, settings, self._context.stopping.is_set)
@@ -106,10 +106,10 @@ class GarbageCollector:
         try:
             removed = garbage.collect_garbage(self._context.database, url, self._context.stopping.is_set)
         except StorageUnavailableError as error:
-            log.warning("%s could not be swept: %s", url, error)
+            log.warning("garbage collection of %s failed: %s", url, error)
         else:
             if removed:
-                log.info("%d objects that nobody needs removed from %s", removed, url)
+                log.info("removed %d unused objects from %s", removed, url)
 
 
 def _unfinished(session: Session, ids: set[str]) -> set[str]:

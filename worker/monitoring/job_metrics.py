@@ -104,7 +104,7 @@ class JobMetrics:
         self._artifact_bytes.inc(size)
 
     def attempt_ended(self, kind: JobKind, outcome: str, reason: str) -> None:
-        """Count the end of an attempt; ``reason`` may be whatever a trainer wrote."""
+        """Count the end of an attempt; ``reason`` may be any text of a trainer."""
         known = reason in self._reasons or (len(self._reasons) < _MOST_REASONS and _REASON.fullmatch(reason) is not None)
         if known:
             self._reasons.add(reason)

@@ -1,4 +1,4 @@
-// Form for a new job: defaults follow the task, screen readers are told of the steps alone, and a job is sent once.
+// Form for a new job: defaults follow the task, screen readers announce the steps alone, and a job is sent once.
 (() => {
   "use strict";
   const form = document.getElementById("job-form");
@@ -6,8 +6,8 @@
 
   function showEstimate() {
     const estimate = form.querySelector("#estimate .estimate");
-    const told = document.getElementById("estimate-told");
-    if (told.textContent !== estimate.dataset.told) told.textContent = estimate.dataset.told;
+    const status = document.getElementById("estimate-status");
+    if (status.textContent !== estimate.dataset.status) status.textContent = estimate.dataset.status;
     for (const [name, value] of Object.entries(JSON.parse(estimate.dataset.defaults ?? "{}")))
       for (const place of form.querySelectorAll(`[data-default="${name}"]`)) {
         const text = `default: ${value}`;

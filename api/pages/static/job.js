@@ -105,7 +105,7 @@
   load();
 })();
 
-// The log stays at its end while that is what one looks at.
+// The log stays at its end while it is open.
 (() => {
   "use strict";
   const log = document.getElementById("events");

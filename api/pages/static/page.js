@@ -1,4 +1,4 @@
-// Of every page: colours, ages of moments, copying, questions before an action, and a word when the service is away.
+// Of every page: colours, ages of moments, copying, questions before an action, and a message when the service is unreachable.
 (() => {
   "use strict";
   const THEMES = ["system", "light", "dark"];
@@ -70,7 +70,7 @@
     const back = document.createElement("button");
     back.type = "button";
     back.textContent = "Back";
-    back.autofocus = true; // Enter on a question that nobody read changes nothing
+    back.autofocus = true; // Enter on a question that was not read changes nothing
     back.addEventListener("click", () => dialog.close());
     form.append(back);
     dialog.append(form);

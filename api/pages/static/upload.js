@@ -5,9 +5,9 @@
     const form = event.target;
     if (form.id !== "upload-form") return;
     event.preventDefault();
-    const bar = form.querySelector("#sent"), told = form.querySelector("#sending"), button = form.querySelector("button.primary");
+    const bar = form.querySelector("#sent"), status = form.querySelector("#sending"), button = form.querySelector("button.primary");
     const request = new XMLHttpRequest();
-    const say = (text) => { if (told.textContent !== text) told.textContent = text; };
+    const say = (text) => { if (status.textContent !== text) status.textContent = text; };
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "text/html");
     request.upload.addEventListener("progress", (sent) => {

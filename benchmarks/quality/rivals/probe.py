@@ -65,7 +65,7 @@ def run(cell: Cell, sources: Sources, notify: Notify) -> Outcome:
 
 @torch.no_grad()
 def _states(dense: DenseInputs, encoded: EncodedRows, rows: Any) -> npt.NDArray[np.float32]:
-    """[rows, 2 × hidden]: first state beside the mean over the tokens."""
+    """[rows, 2 × hidden]: first state and the mean over the tokens."""
     model: Any = dense.inputs.loaded.model
     encoder = getattr(model, model.base_model_prefix).eval()
     numbers = np.asarray(rows)

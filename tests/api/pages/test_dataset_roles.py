@@ -1,4 +1,4 @@
-"""What the columns of a data set are taken for: texts, label, classes; proposals that a form is filled with."""
+"""Proposed roles of the columns of a data set: texts, label, classes, as a form is filled with them."""
 
 from datetime import UTC, datetime
 from typing import Any

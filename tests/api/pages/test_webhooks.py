@@ -44,7 +44,7 @@ def test_from_its_form_to_its_end(user: Browser, protected: FastAPI, keys: Keyri
     made = user.send("/webhooks", "/webhooks", url=URL, event=["job.cancelled"], secret=SECRET)
     assert made.status_code == 303
     here = made.headers["Location"]
-    assert "Nothing was told yet" in texts(user.get(here))
+    assert "No messages yet" in texts(user.get(here))
     with jobs.database.write() as session:
         job = commands.create(session, spec={"model": "m", "task": "sst2", "method": "smp-s"}, owner="a")
         commands.request_cancel(session, job.id)

@@ -1,4 +1,4 @@
-"""What the commands and functions on masks print: their own lines alone, of a real process, on both outputs.
+"""Output of the commands and functions on masks: their own lines alone, of a real process, on both streams.
 
 Libraries write progress bars and load reports to standard error, and keep what they found there when they were imported.
 """

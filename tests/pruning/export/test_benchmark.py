@@ -1,4 +1,4 @@
-"""How latencies are taken and what is said of them. No test here depends on how fast anything is."""
+"""Latencies and the sentences about them. No test here depends on how fast anything is."""
 
 import pytest
 

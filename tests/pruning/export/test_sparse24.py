@@ -1,4 +1,4 @@
-"""What can be known of 2:4 exports without a GPU: which matrices are 2:4 and fit, and that no GPU is a clear no.
+"""2:4 exports without a GPU: which matrices are 2:4 and fit, and the refusal of a machine without a GPU.
 
 The compressed tensors themselves are made by torch, on GPUs only; nothing here has run on one.
 """

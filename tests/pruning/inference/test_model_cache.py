@@ -1,4 +1,4 @@
-"""What the prediction program keeps in memory, and that every question gets an answer."""
+"""Masks in the memory of the prediction program, and a response to every request."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is trained beside scores: it moves by AdamW with the schedule's rate, nothing else moves, and it resumes."""
+"""Weights trained in addition to scores: updates by AdamW at the schedule's rate, nothing else changes, resuming."""
 
 from collections.abc import Callable
 from pathlib import Path

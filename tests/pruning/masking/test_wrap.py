@@ -1,4 +1,4 @@
-"""Which matrices are masked in each model shape, and that nothing else about the model changes."""
+"""Masked matrices of each model architecture; nothing else about the model changes."""
 
 from pathlib import Path
 

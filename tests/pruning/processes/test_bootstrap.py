@@ -1,4 +1,4 @@
-"""Our own modules start from any folder: a project's own ``worker/`` or ``api/`` does not take their place."""
+"""Start of our own modules from any folder: a project's own ``worker/`` or ``api/`` does not take their place."""
 
 import os
 import subprocess

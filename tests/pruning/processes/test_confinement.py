@@ -1,4 +1,4 @@
-"""What a child process can learn of its parent: the environment that it gets, and the memory that is closed to it."""
+"""Confinement of child processes: the environment that they get, and the memory of their parent closed to them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Which runs are a GPU's own to step through, and what is said of the others."""
+"""Choice of the backend: runs for the GPU's kernels, and the reasons against the others."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is trained beside masks: counted, bounded in its tier, and read back by everything that reads a mask."""
+"""Parameters trained in addition to masks: counted, bounded in its tier, and read back by everything that reads a mask."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which workers are live."""
+"""Heartbeats: live workers."""
 
 from sqlalchemy import update
 

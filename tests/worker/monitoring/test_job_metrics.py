@@ -1,4 +1,4 @@
-"""What a worker counts of its jobs: waits, phases, throughput, ends of attempts."""
+"""Job metrics of a worker: waits, phases, throughput, ends of attempts."""
 
 import pytest
 from prometheus_client import CollectorRegistry

@@ -1,4 +1,4 @@
-"""What a job keeps of what its trainer reports: events, the latest metrics, warnings, artifacts and the result."""
+"""Records of a trainer's reports: events, the latest metrics, warnings, artifacts and the result."""
 
 import pytest
 

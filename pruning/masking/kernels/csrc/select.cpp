@@ -165,7 +165,7 @@ struct Ranking {
         return std::move(counts[0]);
     }
 
-    // By the digits of the scores: three passes, whatever they are.
+    // By the digits of the scores: three passes, for any scores.
     void cold() {
         int64_t left = k;
         auto digit = [&](const std::vector<int64_t>& counts) {

@@ -1,4 +1,4 @@
-"""What the methods are measured against: a two-layer network, trained by plain autograd as the methods' papers say.
+"""Reference of the methods: a two-layer network, trained by plain autograd as the methods' papers say.
 
 Nothing here uses the package. Masks enter by the straight-through estimator, gates by their own derivative; gradients of
 everything that is trained are clipped together by ``torch.nn.utils``; Adam over the scores is written out.

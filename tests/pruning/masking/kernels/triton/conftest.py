@@ -1,4 +1,4 @@
-"""What is collected here runs in Triton's interpreter, which a process must have chosen before Triton is imported: see
+"""Tests in Triton's interpreter, which a process must have chosen before Triton is imported: see
 ``test_interpreted.py`` one folder up."""
 
 import os

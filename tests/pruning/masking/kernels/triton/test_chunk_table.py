@@ -1,4 +1,4 @@
-"""Where the chunks of matrices lie, and which tensors the programs of a GPU refuse. Needs no Triton."""
+"""Chunk tables of matrices, and tensors that the programs of a GPU refuse. Needs no Triton."""
 
 import pytest
 import torch
