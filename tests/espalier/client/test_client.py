@@ -99,8 +99,9 @@ def test_watch_gives_up_after_its_patience() -> None:
 
 def test_watch_does_not_wait_for_a_job_that_is_not_there() -> None:
     handler, asked = script(httpx.Response(404, json={"code": "job_not_found", "detail": "There is no job job_1."}))
-    with pytest.raises(ApiError, match="no job"):
+    with pytest.raises(ApiError) as refusal:
         list(talking(handler).watch("job_1"))
+    assert refusal.value.code == "job_not_found"
     assert len(asked) == 1
 
 
@@ -130,7 +131,7 @@ def test_events_go_from_page_to_page() -> None:
 
 def test_a_job_without_the_artifact_says_what_it_has() -> None:
     failed = job(status="failed", error={"code": "hub", "message": "the hub does not answer"})
-    with pytest.raises(JobNotSucceededError, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"):
+    with pytest.raises(JobNotSucceededError, match=r"failed.*mask\.safetensors.*the hub does not answer"):
         talking(script(httpx.Response(200, json=failed))[0]).download("job_1")
 
 
@@ -144,6 +145,6 @@ def test_a_dry_run_asks_for_one_and_reads_what_was_found() -> None:
 
 def test_a_job_that_a_service_without_dry_runs_has_created_is_cancelled() -> None:
     handler, asked = script(httpx.Response(202, json=job()), httpx.Response(200, json=job(status="cancelled")))
-    with pytest.raises(NotEspalierError, match="too old"):
+    with pytest.raises(NotEspalierError):
         talking(handler).dry_run(model="toy", task="sst2")
     assert [request.url.path for request in asked] == ["/v1/jobs", "/v1/jobs/job_1/cancel"]

@@ -125,5 +125,5 @@ def test_the_row_that_the_service_names_and_the_rows_of_a_lost_request() -> None
     gone = httpx.Response(404, json={"code": "job_not_found", "detail": "there is no such job"})
     with pytest.raises(ApiError, match=r"^there is no such job"):
         list(scripted([gone]).predict_rows("job_1", rows))
-    with pytest.raises(ValueError, match="at least one text"):
+    with pytest.raises(ValueError, match="0"):
         RequestSize(0)

@@ -153,7 +153,7 @@ def test_other_structures_are_refused_before_anything_is_changed(tmp_path: Path,
     folder = toy_architectures.make_model(tmp_path / shape, shape)
     model = load_model(ModelFolder(folder, None), ("terrible", "great"), "label-words").model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(PermanentError, match="compact is for bert") as refused:
+    with pytest.raises(PermanentError) as refused:
         compact(model)
     assert refused.value.code == "export_unsupported"
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

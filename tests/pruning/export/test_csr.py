@@ -47,7 +47,7 @@ def test_matrices_that_keep_too_much_stay_dense(models: Path, tmp_path: Path) ->
 
 def test_where_no_matrix_is_thin_enough_it_says_that_there_is_no_gain(models: Path, tmp_path: Path) -> None:
     model = subject_of(make_mask(tmp_path / "mask.safetensors", models / "bert", share=1.0), models / "bert").model
-    with pytest.raises(PermanentError, match="no gain: every matrix keeps more than 15%") as refused:
+    with pytest.raises(PermanentError, match="15%") as refused:
         sparsify(model)
     assert refused.value.code == "export_pointless"
 
@@ -57,5 +57,6 @@ def test_indices_outside_the_matrix_are_refused(change: tuple[str, int]) -> None
     sparse = CsrLinear.from_linear(thin(8, 8, 0.5))
     sparse.check()
     getattr(sparse, change[0])[-1] = change[1]
-    with pytest.raises(PermanentError, match="damaged"):
+    with pytest.raises(PermanentError) as refused:
         sparse.check()
+    assert refused.value.code == "export_invalid"

@@ -20,14 +20,15 @@ def test_two_of_four_is_counted_in_groups_of_neighbours() -> None:
 
 
 def test_another_pattern_is_refused_by_the_matrix(models: Path, masks: Path) -> None:
-    with pytest.raises(PermanentError, match=r"bert\.encoder\.layer\.0\.attention\.self\.query has more than two"):
+    with pytest.raises(PermanentError, match=r"bert\.encoder\.layer\.0\.attention\.self\.query") as refused:
         sparse24.eligible_matrices(subject_of(masks / "bert.safetensors", models / "bert").model)
+    assert refused.value.code == "export_unsupported"
 
 
 def test_matrices_of_the_wrong_size_do_not_fit(models: Path, tmp_path: Path) -> None:
     mask = make_mask(tmp_path / "mask.safetensors", models / "bert", pattern="2:4", sparsity=0.5)
     model = subject_of(mask, models / "bert").model
-    with pytest.raises(PermanentError, match="multiples of 32 rows and 64 columns"):
+    with pytest.raises(PermanentError, match="32 rows and 64 columns"):
         sparse24.eligible_matrices(model)  # a toy is 32 wide
     model.get_submodule("bert.encoder.layer.1").output.dense = torch.nn.Linear(64, 32)
     model.get_submodule("bert.encoder.layer.1").output.dense.weight.data[:, ::2] = 0
@@ -42,13 +43,13 @@ def test_matrices_that_were_left_dense_stay_so(models: Path, tmp_path: Path) -> 
     model.get_submodule("bert.encoder.layer.1").output.dense.weight.data[:, ::2] = 0
     assert sparse24.eligible_matrices(model) == ["bert.encoder.layer.1.output.dense"]
     model.get_submodule("bert.encoder.layer.0").output.dense.weight.data[:, ::8] = 0
-    with pytest.raises(PermanentError, match=r"layer\.0\.output\.dense has more than two"):
+    with pytest.raises(PermanentError, match=r"layer\.0\.output\.dense"):
         sparse24.eligible_matrices(model)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so() -> None:
-    with pytest.raises(PermanentError, match="this machine has none") as refused:
+    with pytest.raises(PermanentError) as refused:
         sparse24.require_gpu()
     assert refused.value.code == "device_unsupported"
 

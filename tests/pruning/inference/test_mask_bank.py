@@ -135,8 +135,9 @@ def test_a_classifier_needs_a_bank_of_its_own(sources: Sources, masks: dict[str,
     alone = bank_of(sources, {"new head": mask})
     rows = [json.loads(line)["prediction"] for line in (tmp_path / "artifacts/predictions.jsonl").read_text().splitlines()]
     assert alone.predict("new head", [row["sentence"] for row in toy_datasets.opinions(32, 2)]) == rows
-    with pytest.raises(PermanentError, match="second bank"):
+    with pytest.raises(PermanentError) as refused:
         bank_of(sources, masks).add("new head", mask)
+    assert refused.value.code == "base_mismatch"
 
 
 def test_replaced_and_removed(sources: Sources, masks: dict[str, Path]) -> None:

@@ -205,7 +205,7 @@ def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_
     del about["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
     given = Sources(tmp_path, sources.datasets_dir, hub=False)
-    with pytest.raises(PermanentError, match="padding") as caught:
+    with pytest.raises(PermanentError) as caught:
         ready(given, "llama", "label-words")
     assert (caught.value.code, caught.value.param) == ("model_invalid", "model")
 

@@ -32,10 +32,10 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
         assert {owner: quotas.stored_bytes(session, owner) for owner in stored} == stored
         for quota in (Quota(), Quota(total=stored[None] + 1, per_owner=stored["me"] + 1)):
             quotas.check_submission(session, quota, "me")
-        with pytest.raises(QuotaExceededError, match=f"me may store {stored['me']} bytes; delete"):
+        with pytest.raises(QuotaExceededError, match=f"me .*{stored['me']} bytes"):
             quotas.check_submission(session, Quota(per_owner=stored["me"]), "me")
         quotas.check_submission(session, Quota(per_owner=stored["me"]), "you")
-        with pytest.raises(QuotaExceededError, match=f"the service may store {stored[None]} bytes"):
+        with pytest.raises(QuotaExceededError, match=f"{stored[None]} bytes"):
             quotas.check_submission(session, Quota(total=stored[None]), "you")
 
 
@@ -77,7 +77,7 @@ def test_an_artifact_beyond_the_limit_leaves_nothing(database: Database, tmp_pat
     factories.store_file(database, job, tmp_path / "file", b"x" * 60, quota=Quota(100 + held, 60 + held))
     factories.store_file(database, job, tmp_path / "file", b"y" * 60, quota=Quota(60 + held, 60 + held))  # replaces it
     for quota in (Quota(total=99 + held), Quota(per_owner=99 + held)):
-        with pytest.raises(QuotaExceededError, match=r"report.html of 40 bytes cannot be stored"):
+        with pytest.raises(QuotaExceededError, match=r"report\.html.* 40 bytes"):
             factories.store_file(database, job, tmp_path / "file", b"z" * 40, name="report.html", quota=quota)
     with database.read() as session:
         assert session.scalars(select(func.count()).select_from(Artifact)).one() == 1

@@ -45,7 +45,7 @@ def test_a_lost_object_raises(database: Database, storage_url: str, tmp_path: Pa
     job = factories.running(database)
     artifact_id = factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
     open_bucket(storage_url).delete(object_store.objects(storage_url))
-    with pytest.raises(ObjectMissingError, match=f"has lost {factories.MASK} of job {job.id}"):
+    with pytest.raises(ObjectMissingError, match=f"{factories.MASK}.*{job.id}"):
         store.iter_bytes(database, artifact_id)
 
 

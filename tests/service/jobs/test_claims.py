@@ -265,7 +265,7 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
                 claims.fail(session, Fence.from_row(second), error=factories.LOST)
     before, events = factories.load(database, job.id), factories.recorded_events(database, job.id)
     for write in FENCED.values():
-        with pytest.raises(LeaseLostError, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
+        with pytest.raises(LeaseLostError, match=f"1 .*{job.id}"), database.write() as session:
             write(session, Fence.from_row(job))
     now = factories.load(database, job.id)
     columns = [column.key for column in Job.__mapper__.column_attrs]

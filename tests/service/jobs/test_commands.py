@@ -54,9 +54,9 @@ def test_cancelling_twice_is_no_error_and_cancelling_an_ended_job_is(database: D
     with database.write() as session:
         assert commands.request_cancel(session, gone.id).finished_at == gone.finished_at
     for job in (factories.succeeded(database, tmp_path), factories.failed(database)):
-        message = f"Job {job.id} is {job.status}; it cannot be cancelled"
-        with pytest.raises(IllegalTransitionError, match=message), database.write() as session:
+        with pytest.raises(IllegalTransitionError, match=job.id) as refused, database.write() as session:
             commands.request_cancel(session, job.id)
+        assert refused.value.status == job.status
 
 
 def test_pause_and_resume(database: Database) -> None:
@@ -125,13 +125,13 @@ def test_only_ended_jobs_can_be_deleted(database: Database, tmp_path: Path) -> N
         with pytest.raises(JobNotFoundError):
             factories.load(database, job.id)
     for job_id in (factories.running(database).id, factories.queued(database)):
-        with pytest.raises(IllegalTransitionError, match="cannot be deleted before it is finished"), database.write() as session:
+        with pytest.raises(IllegalTransitionError, match=job_id), database.write() as session:
             commands.delete(session, job_id)
 
 
 def test_commands_on_an_unknown_job_are_refused(database: Database) -> None:
     for act in (queries.get, commands.delete, commands.request_cancel, commands.request_pause, commands.resume):
-        with pytest.raises(JobNotFoundError, match="There is no job job_no"), database.write() as session:
+        with pytest.raises(JobNotFoundError, match="job_no"), database.write() as session:
             act(session, "job_no")
 
 
@@ -142,7 +142,7 @@ def test_a_job_of_another_owner_is_not_found(database: Database) -> None:
     acts = (queries.get, commands.delete, commands.request_cancel, commands.request_pause, commands.resume, commands.retry)
     for act in acts:
         for job_id in (queued, ended):
-            with pytest.raises(JobNotFoundError, match=f"There is no job {job_id}"), database.write() as session:
+            with pytest.raises(JobNotFoundError, match=job_id), database.write() as session:
                 act(session, job_id, owner="b")
     with database.write() as session:
         assert queries.page(session, limit=5, owner="b") == ([], None)
