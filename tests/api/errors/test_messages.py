@@ -1,6 +1,7 @@
 """Wording of error messages: ``messages.txt`` has every sentence by which a spec, the service or the HTTP interface refuses.
 
-Other tests assert codes, fields and values. A change of words is one diff of that file: ``python -m tests.api.errors.test_messages``.
+Other tests assert codes, fields and values. A change of words is one diff of that file, which
+``python -m tests.api.errors.test_messages`` writes.
 """
 
 import ast
@@ -10,7 +11,13 @@ from pathlib import Path
 from tests.processes import ROOT
 
 SNAPSHOT = Path(__file__).with_name("messages.txt")
-SOURCES = ("pruning/spec/*_rules.py", "pruning/spec/rules.py", "pruning/spec/start.py", "pruning/spec/custom_task.py", "pruning/spec/wording.py")
+SOURCES = (
+    "pruning/spec/*_rules.py",
+    "pruning/spec/rules.py",
+    "pruning/spec/start.py",
+    "pruning/spec/custom_task.py",
+    "pruning/spec/wording.py",
+)
 CLASSES = ("service/errors.py", "api/errors/exceptions.py")
 """Modules whose class docstrings are default messages."""
 
@@ -32,10 +39,7 @@ def sentences(path: Path, *, classes: bool) -> Iterator[str]:
         yield from ((ast.get_docstring(n) or "").partition("\n")[0] for n in documented if isinstance(n, ast.ClassDef))
     inside = {id(part) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for part in ast.walk(n) if part is not n}
     described = {
-        id(part)
-        for n in ast.walk(tree)
-        if isinstance(n, ast.keyword) and n.arg == "description"
-        for part in ast.walk(n.value)
+        id(part) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg == "description" for part in ast.walk(n.value)
     }
     for node in ast.walk(tree):
         text = text_of(node)
@@ -44,7 +48,9 @@ def sentences(path: Path, *, classes: bool) -> Iterator[str]:
 
 
 def found() -> list[str]:
-    listed = [(path, False) for pattern in SOURCES for path in sorted(ROOT.glob(pattern))] + [(ROOT / name, True) for name in CLASSES]
+    listed = [(path, False) for pattern in SOURCES for path in sorted(ROOT.glob(pattern))] + [
+        (ROOT / name, True) for name in CLASSES
+    ]
     return [f"{path.relative_to(ROOT)}: {text}" for path, classes in listed for text in sorted({*sentences(path, classes=classes)})]
 
 

@@ -94,7 +94,7 @@ def test_a_corrupt_download_is_refused_and_removed(tmp_path: Path, content: byte
 
 
 def test_a_short_response_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match="1,?000"):
+    with pytest.raises(UnreachableError, match="1000"):
         download(http(Server(content=CONTENT[:1000], ranges=False)), ARTIFACT, tmp_path / "mask")
     assert not (tmp_path / "mask").exists()
 
