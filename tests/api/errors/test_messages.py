@@ -25,7 +25,7 @@ CLASSES = ("service/errors.py", "api/errors/exceptions.py")
 def text_of(node: ast.AST) -> str | None:
     """A string, or an f-string with ``{}`` for its values; None for other expressions."""
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values if not isinstance(part, str))
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 

@@ -96,7 +96,7 @@ def test_the_list_and_its_pages(browser: Browser) -> None:
 
 def test_an_upload_of_one_file_says_what_is_missing(browser: Browser) -> None:
     page = browser.get(send(browser, dev=EMPTY, name="").headers["Location"])
-    assert "There is no split to measure on" in texts(page)
+    assert "There is no validation split" in texts(page)
 
 
 REFUSED = [

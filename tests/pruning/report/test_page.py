@@ -214,7 +214,7 @@ def test_questions_by_f1_have_a_table() -> None:
     [
         ({"heads": []}, "not divided into heads"),
         ({"curves": {"step": [], "resumed": [], "stride": 1}}, "there are no steps to show"),
-        ({"exports": None}, "No export was asked for"),
+        ({"exports": None}, "No export was requested"),
         ({"scores": [{"split": "validation", "rows": 2, "metrics": {}, "points": [[1.0, 2.0], [3.0, None]]}]}, "Predicted against"),
         ({"scores": [{"split": "validation", "rows": 2, "metrics": {}, "confusion": None}]}, "too many classes"),
     ],
