@@ -51,8 +51,8 @@ def _group(named: tuple[str, Any]) -> str:
 
 
 def _summary(command: Any) -> str:
-    told = " ".join(inspect.cleandoc(command.help).partition("Example: ")[0].split())
-    return told.partition(". ")[0].rstrip(".") + "."
+    text = " ".join(inspect.cleandoc(command.help).partition("Example: ")[0].split())
+    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -64,7 +64,7 @@ def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _section(name: str, command: Any) -> str:
-    told, _, example = inspect.cleandoc(command.help).partition("Example: ")
+    text, _, example = inspect.cleandoc(command.help).partition("Example: ")
     parameters = [each for each in command.params if each.param_type_name == "argument" or each.name not in _COMMON]
     arguments = [_metavar(each) for each in parameters if each.param_type_name == "argument"]
     lines = [f"## {' '.join([name, *arguments])}", "", " ".join(text.split()), "", "```sh", example.strip(), "```", ""]

@@ -127,7 +127,7 @@ def test_the_summary_has_the_numbers_that_matter() -> None:
     for part in (
         "bert-base, pruned to sst2",
         "Method smp-s kept 8,493,465 of 84,934,656 masked weights in 1,000 steps.",
-        "It also trained 121,344 extra parameters, 0.14 % of the masked weights; they are 505 kB beside the mask.",
+        "It also trained 121,344 extra parameters, 0.14 % of the masked weights; they are 505 kB in addition to the mask.",
         "0.9151 0.51 dense, zero-shot",
         "10 % 10 % asked",
         "5 MB 88 times smaller than the checkpoint",
