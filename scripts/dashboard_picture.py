@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _use(url: str, seconds: float) -> None:
-    """Submit the jobs, and look at things until all have ended or the time is over."""
+    """Submit the jobs, and call the service until all have ended or the time is over."""
     with webhook_receiver(500) as receiver, Client(url) as client, _readers(url):
         client.create_webhook(url=receiver.url, events=["job.succeeded", "job.failed"])
         jobs = [client.submit(**{**SHIPPED_SPEC, "sparsity": 0.9, **changes}) for changes in _JOBS]

@@ -26,7 +26,7 @@ _known: set[str] = set()
 
 
 def hide(secret: str) -> None:
-    """Replace ``secret`` wherever it appears from now on in this process, whatever it looks like."""
+    """Replace ``secret`` wherever it appears from now on in this process, in any form."""
     if len(secret) >= _SHORTEST_KNOWN:
         _known.add(secret)
 

@@ -1,4 +1,4 @@
-"""What one change of a running job's row costs PostgreSQL, with full pages of jobs and with pages that have room.
+"""Cost of one change of a running job's row in PostgreSQL, with full pages of jobs and with pages that have free space.
 
     python -m benchmarks.scale.row_changes [--jobs 6000] [--running 500] [--out FILE]
 

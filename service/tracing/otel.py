@@ -1,7 +1,7 @@
 """OpenTelemetry tracer of one process: spans sent in batches over OTLP/HTTP, and trace contexts as W3C headers.
 
 Imported by ``service.tracing.spans`` where tracing is on, and nowhere else: it needs the extra ``otel``. Batches are sent by a
-thread of the SDK's, which starts anew after a fork. What a collector does not take within seconds is dropped, which the log
+thread of the SDK's, which restarts after a fork. What a collector does not take within seconds is dropped, which the log
 says; no job and no request waits for it.
 """
 
