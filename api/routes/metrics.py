@@ -57,7 +57,8 @@ OF_PROCESS = (UNCOUNTED, STREAMS, WAITS)
     "/metrics",
     operation_id="metrics",
     response_class=Response,
-    responses=problem_responses() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=problem_responses()
+    | {200: {"content": {form: {"schema": {"type": "string"}} for form in ("text/plain", "application/openmetrics-text")}}},
     summary="Metrics for Prometheus",
 )
 def metrics(services: ServicesDep, _: MetricsReader, request: Request) -> Response:

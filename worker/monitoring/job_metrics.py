@@ -61,6 +61,7 @@ class JobMetrics:
         self._reasons: set[str] = set()
         # from absent to 1 Prometheus sees no increase, so what can be known before is there from the start, as 0
         for kind in JobKind:
+            self._queue_wait.labels(kind)
             self._attempts.labels(kind, "lost", "lease_lost")
             self._attempts.labels(kind, "succeeded", "none")
         for outcome in ("delivered", "retried", "given_up", "gone"):
