@@ -47,11 +47,11 @@ calls functions that the tests of ``api/routes`` and ``service`` run on both. Th
 _LONGEST = tuple(
     str(_TESTS / name)
     for name in (
-        "docs faults flow pruning/export pruning/training pruning/cli pruning/hub migrations browser worker deploy scripts "
-        "espalier service pruning"
+        "docs flow fuzz api/test_schemathesis pruning/export pruning/training browser faults migrations worker pruning/hub "
+        "pruning/cli espalier benchmarks deploy scripts service pruning"
     ).split()
 )
-"""Folders by how long a file of theirs takes, the longest first."""
+"""Folders and files by how long one of their files takes, the longest first."""
 _STARTS_PROCESSES = {"subprocess", "multiprocessing", "CommandProcess", "ModuleProcess", "fork", "nginx", "stunnel"}
 """Names by which a module shows that it starts processes: all of its tests are slow."""
 _SERVICES = {"postgres_url", "redis_url", "redis_server", "object_server", "pooled_url"}
