@@ -7,9 +7,8 @@ import pytest
 from service import redaction
 from service.environment import settings_or_exit
 from service.redaction import redact
-from service.webhooks.subscriptions import new_secret
 
-KEY, WEBHOOK = "esp_" + "0aB1cD" * 6 + "eF", new_secret()
+KEY, WEBHOOK = "esp_" + "0aB1cD" * 6 + "eF", "whsec_" + "aB+/" * 10 + "aB0="
 
 
 @pytest.mark.parametrize(
