@@ -223,7 +223,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_url: str) -> str:
-    """The session's PostgreSQL database with its tables, in whatever state the last test left them."""
+    """The session's PostgreSQL database with its tables, in the state in which the last test left them."""
     migrate.upgrade(postgres_url)
     return postgres_url
 

@@ -29,7 +29,7 @@ class FakeHub:
     tokens: dict[str, str] = field(default_factory=dict)
     """Private names, and the token that shows them."""
     revoked: set[str] = field(default_factory=set)
-    """Tokens with which nothing is shown any more, not even what is public."""
+    """Tokens that are refused, for public repositories too."""
     cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metadata of the card, by name."""
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)

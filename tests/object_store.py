@@ -11,7 +11,7 @@ from typing import Any
 
 from service.artifacts.s3 import open_bucket
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "espalier-tests", "AWS_SECRET_ACCESS_KEY": "nobody-must-see-this"}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "espalier-tests", "AWS_SECRET_ACCESS_KEY": "must-not-be-seen"}
 
 
 @contextlib.contextmanager

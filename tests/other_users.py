@@ -32,7 +32,7 @@ def open_folder() -> Iterator[Path]:
 def environment() -> dict[str, str] | None:
     """``PYTHON``, an interpreter of this version that other users can run, and the PYTHONPATH of its packages; None without one.
 
-    A virtual environment may lead to an interpreter in somebody's closed home.
+    A virtual environment may lead to an interpreter in another user's closed home.
     """
     packages = f"{ROOT}{os.pathsep}{sysconfig.get_path('purelib')}"
     for python in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):

@@ -85,7 +85,7 @@ class PrometheusServer:
 
 @contextmanager
 def prometheus(folder: Path, targets: Mapping[str, str], key: str, interval: str = "500ms") -> Iterator[PrometheusServer]:
-    """A server with the project's configuration and alerts, but for the addresses (of each job ``host:port``) and the interval."""
+    """A server with the project's configuration and alerts, except for addresses (``host:port`` of each job) and interval."""
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": interval, "evaluation_interval": interval}
     config["rule_files"] = [str(FOLDER / "alerts.yml")]

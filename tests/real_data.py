@@ -1,4 +1,4 @@
-"""Real task data, where a machine has it: a folder named by ``ESPALIER_TEST_DATA``, by default beside the checkout."""
+"""Real task data, where a machine has it: a folder named by ``ESPALIER_TEST_DATA``, by default next to the checkout."""
 
 import os
 from pathlib import Path

@@ -119,7 +119,7 @@ def private_postgres() -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -180,7 +180,7 @@ def _postgres_tools() -> Path:
 
 
 def other_user() -> pwd.struct_passwd:
-    """A user that root may lend to a server that does not run as root."""
+    """An unprivileged user for a server that does not run as root."""
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)

@@ -30,7 +30,7 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 @contextmanager
 def espalier_serve(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Its address, on a free port; it must stop when it is told to. ``folder`` has ``models`` and ``datasets``."""
+    """Its address, on a free port; it must stop at SIGTERM. ``folder`` has ``models`` and ``datasets``."""
     environment = {
         "ESPALIER_MODELS_DIR": str(folder / "models"),
         "ESPALIER_DATASETS_DIR": str(folder / "datasets"),

@@ -28,7 +28,7 @@ key = {certificates}/server.key
 def stunnel(behind: int, certificates: Path, folder: Path, *, clients_too: bool = False) -> Iterator[int]:
     """The port with TLS in front of the port ``behind``; ``certificates`` is a folder of ``tests.certificates``.
 
-    ``clients_too``: whoever connects needs a certificate of the same authority. Raises UnavailableError.
+    ``clients_too``: clients need a certificate of the same authority. Raises UnavailableError.
     """
     binary = next(filter(None, map(shutil.which, ("stunnel", "stunnel4", "/usr/bin/stunnel4"))), None)
     if binary is None:

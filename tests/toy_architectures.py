@@ -147,7 +147,7 @@ def _deberta(vocabulary: int, dropout: float, **more: Any) -> PreTrainedModel:
 
 
 def _deberta_v2(vocabulary: int, dropout: float) -> PreTrainedModel:
-    """As microsoft/deberta-v2-*: its own position projections and a convolution beside the first layer."""
+    """As microsoft/deberta-v2-*: its own position projections and a convolution next to the first layer."""
     return _deberta(vocabulary, dropout, share_att_key=False, conv_kernel_size=3, conv_act="gelu")
 
 

@@ -16,7 +16,7 @@ def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str | C
     pause = threading.Event()
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for {what if isinstance(what, str) else what()}")
+            raise AssertionError(f"waited {seconds} s without success for {what if isinstance(what, str) else what()}")
         pause.wait(_PAUSE)
     return value
 

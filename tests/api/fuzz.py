@@ -101,7 +101,7 @@ def created_resource_is_available(ctx: CheckContext, response: schemathesis.Resp
     """``ensure_resource_availability``, unless an ``Idempotency-Key`` replayed the creation.
 
     Such a response is that of an earlier request, whose resource may have been deleted since: also in an earlier sequence, which
-    Schemathesis does not look at.
+    Schemathesis does not read.
     """
     parent = ctx.internals.find_parent(case_id=case.id)
     created = ctx.internals.find_response(case_id=parent.id) if parent else None
@@ -158,8 +158,8 @@ def _note(event: events.EngineEvent, outcome: Outcome) -> None:
                 outcome.checks[check.name] += 1
                 if check.failure_info is not None:
                     failure = check.failure_info.failure
-                    told = f"{failure.message}\n{check.failure_info.code_sample}"
-                    outcome.failures.setdefault(f"{operation}: {failure.title}", told)
+                    description = f"{failure.message}\n{check.failure_info.code_sample}"
+                    outcome.failures.setdefault(f"{operation}: {failure.title}", description)
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

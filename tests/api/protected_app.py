@@ -94,7 +94,7 @@ class ProtectedApp:
         return next(iter(self._document["components"]["schemas"].get(name, {}).get("examples", ())), None)
 
     def job(self, make: Callable[[], str]) -> str:
-        """A job of ``a`` in whatever state ``make`` leaves it."""
+        """A job of ``a`` in the state in which ``make`` leaves it."""
         job_id = make()
         with self.jobs.database.write() as session:
             session.execute(update(Job).where(Job.id == job_id).values(owner="a"))

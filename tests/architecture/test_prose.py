@@ -42,12 +42,13 @@ EXEMPT = (
     "espalier/client/_sync/",  # generated from _async
     "api/static/",
     "benchmarks/results/",
-    "tests/",  # first lines alone
+    "tests/architecture/test_prose.py",  # the list itself
     "LICENSE",
     "CODE_OF_CONDUCT.md",  # the Contributor Covenant
 )
-QUOTED = {  # the source of a committed diagram
-    "docs/explanation/architecture.md": ("look at",)
+QUOTED = {
+    "docs/explanation/architecture.md": ("look at",),  # the source of a committed diagram
+    "tests/services.py": ("nobody",),  # a user of the system
 }
 OPENING = re.compile(
     r"(?:How|What|Why|When|Where|Who|Whom|Whose|Which|Whether|Is|Are|Does|Do|Can|If|That|Those|These|This|It|There|I|We|You|Our|My"
@@ -72,6 +73,12 @@ def words_of(text: str) -> list[tuple[str, str]]:
     ]
 
 
+def names_of_tests() -> list[tuple[str, str]]:
+    """Module and name of every test, with spaces in place of underscores."""
+    texts = [(name, (ROOT / name).read_text(encoding="utf-8")) for name in tracked(".py") if name.startswith("tests/")]
+    return [(name, found.replace("_", " ")) for name, text in texts for found in re.findall(r"def (test_\w+)", text)]
+
+
 def first_lines() -> list[tuple[str, str]]:
     """Name and first docstring line of every module with code; empty for a module without a docstring."""
     texts = [(name, (ROOT / name).read_text(encoding="utf-8")) for name in tracked(".py")]
@@ -87,6 +94,10 @@ def test_pages_and_sources_say_it_plainly() -> None:
         if not any(word in text for word in QUOTED.get(name, ()))
     ]
     assert not found, f"{len(found)} places; each with what to say instead"
+
+
+def test_names_of_tests_say_it_plainly() -> None:
+    assert [(name, found) for name, found in names_of_tests() if words_of(found)] == []
 
 
 def test_modules_open_with_a_noun_phrase() -> None:

@@ -97,9 +97,9 @@ def test_rows_that_are_there_are_not_run_again(
     folder: Path, made: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert program.main(command(folder, "--recipes", RECIPES, "--sparsities", "0.5,0.75", "--dry-run")) == 0
-    told = capsys.readouterr().err
-    assert told.count("present") == len(made)
-    assert told.count("to run ") == 4  # of the pruning recipes alone
+    printed = capsys.readouterr().err
+    assert printed.count("present") == len(made)
+    assert printed.count("to run ") == 4  # of the pruning recipes alone
     assert program.main(command(folder, "--recipes", RECIPES)) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ran"] == 0
     assert len(rows.read(folder / "results" / "rows.jsonl")) == len(made)
@@ -136,7 +136,7 @@ def test_changed_settings_are_another_run(folder: Path, made: list[dict[str, Any
     assert rows.find([other], cell_of(folder, "espalier")) is None
 
 
-def test_held_out_rows_were_neither_seen_nor_looked_at() -> None:
+def test_held_out_rows_were_used_neither_in_training_nor_in_a_choice() -> None:
     stream = BatchStream(np.full(4000, 10), 8, seed=3)
     seen = seen_rows(stream, 100)
     found = heldout.choose(4000, seen, 500)

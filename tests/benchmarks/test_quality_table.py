@@ -118,8 +118,8 @@ def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.Captu
     assert "| `espalier` | 10 % | 84.0 ± 2.0 | 85.0 ± 5.0 | 2 | 2 | 459 kB |" in short
     assert "](images/quality-toy-sst2-10x8.svg)" in short
     assert "](quality.md)" in short
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["outdated_rows"] == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["outdated_rows"] == 0
     assert program.main(command) == 0
     assert page.read_text("utf-8") == text
     assert figure.read_bytes() == drawn

@@ -58,14 +58,14 @@ def test_a_figure_is_whole_on_a_phone(address: str, visit: Visit, pages: list[st
 
 
 def test_an_empty_list_and_the_sign_in(address: str, protected: str, visit: Visit) -> None:
-    visitor, stranger = visit(address), visit(protected)
-    stranger.expected.add("401")
+    visitor, signed_out = visit(address), visit(protected)
+    signed_out.expected.add("401")
     visitor.open("/")
-    stranger.open("/signin")
-    stranger.page.get_by_label("API key").fill("esp_wrong")
-    stranger.page.keyboard.press("Enter")
-    stranger.page.get_by_role("alert").wait_for()
-    assert [fault for each in (visitor, stranger) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)] == []
+    signed_out.open("/signin")
+    signed_out.page.get_by_label("API key").fill("esp_wrong")
+    signed_out.page.keyboard.press("Enter")
+    signed_out.page.get_by_role("alert").wait_for()
+    assert [fault for each in (visitor, signed_out) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)] == []
 
 
 def test_cancel_by_keyboard(address: str, visit: Visit, jobs: Jobs) -> None:

@@ -1,4 +1,4 @@
-"""Profile of a real browser at one service, which takes down whatever a page must not do: errors, dialogs, other hosts."""
+"""Profile of a real browser at one service, which records what a page must not do: errors, dialogs, requests to other hosts."""
 
 import re
 from dataclasses import dataclass, field

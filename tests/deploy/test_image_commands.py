@@ -1,4 +1,4 @@
-"""The commands of the images and of the compose file start what they should, whatever project lies in the working directory."""
+"""Commands of the images and of the compose file, in any working directory: another project's modules there are not imported."""
 
 import re
 import subprocess
@@ -66,7 +66,7 @@ def test_they_work_in_a_project_with_packages_named_like_ours(tmp_path: Path) ->
         assert (api.wait(60), worker.wait(60)) == (-15, 0)
 
 
-def test_a_worker_waits_for_its_database_where_it_is_told_to(tmp_path: Path) -> None:
+def test_a_worker_waits_for_its_database_with_the_option(tmp_path: Path) -> None:
     environment = project_environment(tmp_path) | {"ESPALIER_DATA_DIR": str(tmp_path / "data")}
     (tmp_path / "data").mkdir()
     command = image("worker")[0]

@@ -55,8 +55,8 @@ def test_the_curl_example(address: str, environment: dict[str, str], tmp_path: P
     assert job_id is not None
     job = job_id[1]
     status, events, download = rest.splitlines()[1:]
-    told = _bash(status, job, environment, tmp_path)
-    assert '"status"' in told
+    printed = _bash(status, job, environment, tmp_path)
+    assert '"status"' in printed
     assert "event: end" in _bash(events, job, environment, tmp_path)  # the stream lasts as long as the job
     with Client(f"http://{address}") as client:
         assert client.get(job).status == "succeeded", client.get(job).error

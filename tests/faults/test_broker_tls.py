@@ -1,4 +1,4 @@
-"""API and worker with a Redis behind TLS: wake-up messages, rate limits and readiness, and an authority that nobody knows."""
+"""API and worker with a Redis behind TLS: wake-up messages, rate limits and readiness, and an unknown certificate authority."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

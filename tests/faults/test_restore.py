@@ -1,4 +1,4 @@
-"""The page on backups, command by command: database and bucket are lost but for the copies, and a service starts on these."""
+"""Backups, with the commands of their page: database and bucket are lost, and a service starts on the copies."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The page on upgrades, command by command: processes of the release before work on the new tables, beside those of this one."""
+"""Rolling upgrades, with the commands of their page: processes of the previous release work on the new tables."""
 
 import hashlib
 from collections.abc import Iterator

@@ -180,7 +180,7 @@ def test_a_row_that_cannot_be_trained_on_is_refused_at_submission(url: str, site
 
 
 def test_an_error_found_by_the_trainer_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
-    """Values of weights are read by the trainer alone; everything else on disk is looked at before acceptance."""
+    """Values of weights are read by the trainer alone; everything else on disk is checked before acceptance."""
     folder = make_model(site / "models" / "not-a-number")
     weights = load_file(folder / "model.safetensors")
     next(iter(weights.values())).fill_(math.nan)

@@ -52,7 +52,7 @@ def run_forked(numbers: Iterable[int], work: Callable[[int], None], *, processes
 def _fork(work: Callable[[int], None], number: int) -> int:
     pid = os.fork()
     if pid:
-        with contextlib.suppress(OSError):  # the child does it as well; whoever is first
+        with contextlib.suppress(OSError):  # the child does it as well; the first one counts
             os.setpgid(pid, pid)
         return pid
     code = 1

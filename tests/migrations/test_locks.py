@@ -14,7 +14,7 @@ from tests.migrations.test_migrations import ROOT
 
 _LONG = {
     r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).* ON (\w+)": "migrations.online.create_index builds it while rows are written",
-    r"DROP INDEX (?!CONCURRENTLY)()": "migrations.online.drop_index waits for nobody who waits",
+    r"DROP INDEX (?!CONCURRENTLY)()": "migrations.online.drop_index queues behind no waiting lock",
     r"ALTER TABLE (\w+) ADD (?:CONSTRAINT \w+ )?(?:FOREIGN KEY|CHECK)(?!.*NOT VALID)": "extend_table validates it later",
     r"ALTER TABLE (\w+) ADD (?:CONSTRAINT \w+ )?(?:UNIQUE|PRIMARY KEY|EXCLUDE)(?!.* USING INDEX)": "it builds an index",
     r"ALTER TABLE (\w+) ALTER COLUMN \w+ (?:TYPE|SET NOT NULL)": "it reads or writes every row: add a column, or a check",

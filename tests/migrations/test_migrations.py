@@ -73,7 +73,7 @@ def test_the_models_equal_the_migrated_tables(database: Database) -> None:
 
 
 def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database) -> None:
-    """Alembic's comparison does not look at CHECK constraints, nor at what a deletion takes along."""
+    """Alembic's comparison does not compare CHECK constraints, nor at what a deletion takes along."""
     inspector = inspect(database.engine)
     for table in Base.metadata.sorted_tables:
         checks = {constraint.name for constraint in table.constraints if isinstance(constraint, CheckConstraint)}

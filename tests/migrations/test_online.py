@@ -1,4 +1,4 @@
-"""Migrations of a PostgreSQL database that is in use: nobody waits for them, and an interrupted one can be run again."""
+"""Migrations of a PostgreSQL database that is in use: no query waits for them, and an interrupted one can be run again."""
 
 import itertools
 import threading
@@ -48,7 +48,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def plain(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of somebody else, whose every statement commits and waits for no lock longer than a second."""
+    """A connection of another client, whose every statement commits and waits for no lock longer than a second."""
     with psycopg.connect(url, autocommit=True, options="-c lock_timeout=1s") as connection:
         yield connection
 

@@ -17,7 +17,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every run that is prepared, to be looked at once it has ended."""
+    """Every run that is prepared, to be checked once it has ended."""
     from pruning.training import setup
     from pruning.training import train as module
 

@@ -85,12 +85,12 @@ class ProgramExit:
         return self.events[-1]
 
     def __post_init__(self) -> None:
-        """A crash is what no test of the program expects: it shows its traces, whatever the test would compare first."""
+        """A crash is what no test of the program expects: its stderr is shown before any other comparison."""
         assert -self.code not in _CRASHES, f"the program ended by signal {-self.code}: {self.stderr}"
 
 
 def arguments_of(work: Path, spec: Mapping[str, Any] | str, sources: Sources, *more: str) -> list[str]:
-    """``python -m pruning train`` for a spec, written beside ``work``."""
+    """``python -m pruning train`` for a spec, written next to ``work``."""
     work.parent.mkdir(parents=True, exist_ok=True)
     file = work.with_suffix(".spec.json")
     file.write_text(spec if isinstance(spec, str) else json.dumps({**FIELDS, **spec}))

@@ -199,7 +199,7 @@ def test_mnli_reports_matched_and_mismatched_rows_of_a_toy_apart(tmp_path: Path)
     require_both_splits(toy, tmp_path / "work", validation_rows=None, max_steps=40)
 
 
-def test_evaluations_during_training_look_at_the_matched_rows_alone(sources: Sources, tmp_path: Path) -> None:
+def test_evaluations_during_training_use_the_matched_rows_alone(sources: Sources, tmp_path: Path) -> None:
     events = run_toy(sources, tmp_path, task="mnli", **{**SHORT, "eval_every": 1})
     during = [event for event in events if event.event == "evaluation" and event.stage == "during"]
     assert [set(event.metrics) for event in during] == [{"accuracy"}] * 2

@@ -21,7 +21,7 @@ LINKS = {
     "ESPALIER_SERVICE_HOST": "10.1.2.3",
     "ESPALIER_SERVICE_PORT": "80",
 }
-"""As Kubernetes sets them in every container beside a Service named espalier."""
+"""As Kubernetes sets them in every container in the namespace of a Service named espalier."""
 PROGRAMS = {
     "api": ["-c", "import api.process; api.process.create(); print('started')"],
     "worker": ["-m", "worker"],
@@ -74,7 +74,7 @@ def test_no_program_ends_in_a_traceback(program: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("program", "code"), [("api", 0), ("migrations", 0), ("health", 1), ("cli", 0)])
-def test_programs_start_beside_a_kubernetes_service_of_that_name(program: str, code: int, tmp_path: Path) -> None:
+def test_programs_start_next_to_a_kubernetes_service_of_that_name(program: str, code: int, tmp_path: Path) -> None:
     environment = os.environ | {"ESPALIER_DATA_DIR": str(tmp_path)} | LINKS
     done = subprocess.run(
         [sys.executable, *PROGRAMS[program]], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60

@@ -112,7 +112,7 @@ def hold_lease(
 
 
 def database_away() -> OperationalError:
-    return OperationalError("", {}, Exception("the database is away"))
+    return OperationalError("", {}, Exception("the database is unreachable"))
 
 
 class UnreachableDatabase(Database):

@@ -111,7 +111,7 @@ def test_a_killed_worker_leaves_no_orphan_and_loses_no_job(cluster: Cluster) -> 
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_that_never_reaches_its_broker_runs_jobs_and_leaves_when_told_to(cluster: Cluster) -> None:
+def test_a_worker_without_its_broker_runs_jobs_and_stops_at_sigterm(cluster: Cluster) -> None:
     cluster.settings = cluster.settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{free_port()}/0"})
     with cluster.start_worker("success") as worker:
         cluster.wait_for_status(submit(cluster.database), Status.SUCCEEDED)

@@ -66,7 +66,7 @@ def test_the_first_run_can_be_delayed_and_a_thread_that_was_not_started_can_be_s
     PeriodicThread("never", lambda: None, retry_seconds=600).stop(timeout=5)
 
 
-def test_its_log_lines_have_the_fields_of_whoever_made_it() -> None:
+def test_its_log_lines_have_the_fields_of_its_creator() -> None:
     """As a lease is made by the thread that runs the job."""
     bound: list[dict[str, object]] = []
     with bound_contextvars(job_id="job_1", attempt=2):

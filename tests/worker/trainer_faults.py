@@ -1,4 +1,4 @@
-"""Faults of the fake trainer: the behaviours that end badly, report what nobody can store, or do not end.
+"""Faults of the fake trainer: the behaviours that end badly, report what cannot be stored, or do not end.
 
 Called by name by :mod:`tests.worker.fake_trainer`.
 """

@@ -145,7 +145,7 @@ def test_unknown_jobs(client: TestClient, job_id: str) -> None:
 
 
 def test_an_unreachable_database(client_with: Callable[..., TestClient], settings: Settings) -> None:
-    client = client_with(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
+    client = client_with(database_url="postgresql+psycopg://none@127.0.0.1:1/none")
     for answer in (client.post("/v1/jobs", json=BODY), client.get("/v1/jobs"), client.get("/readyz")):
         assert "127.0.0.1" not in assert_problem(answer, 503, "database_unavailable")["detail"]
         assert answer.headers["retry-after"]

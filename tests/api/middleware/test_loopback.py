@@ -35,7 +35,7 @@ def test_a_page_of_another_origin_is_refused(strict_client: TestClient, origin: 
 
 
 def test_a_socket_that_other_machines_reach_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """``uvicorn --host 0.0.0.0`` without the setting: whatever name it is called by."""
+    """``uvicorn --host 0.0.0.0`` without the setting: refused for any host name."""
     folder = tmp_path_factory.mktemp("reached")
     with TestClient(create_app(Settings(data_dir=folder)), base_url="http://192.0.2.1:8000") as client:
         answer = client.get("/v1/tasks", headers={"Host": "127.0.0.1:8000"})

@@ -58,6 +58,6 @@ def texts(response: Response) -> str:
 
 
 def faults(page: Response) -> dict[str, str]:
-    """What stands beside each field of a form."""
+    """The message next to each field of a form."""
     found = re.findall(r'<p class="fault" id="([\w.]+)-fault">(.*?)</p>', page.text, re.DOTALL)
     return {name: unescape(text) for name, text in found}

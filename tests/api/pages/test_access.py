@@ -59,7 +59,7 @@ def test_beyond_loopback_the_cookie_needs_tls_and_this_host(protected: FastAPI, 
     assert browser.get("/").status_code == 200
 
 
-def test_a_browser_that_keeps_no_cookie_is_told_why(protected: FastAPI, keys: Keyring) -> None:
+def test_a_browser_that_keeps_no_cookie_is_refused_with_the_reason(protected: FastAPI, keys: Keyring) -> None:
     browser = Browser(protected, "http://espalier.example")  # a Secure cookie is dropped
     answer = browser.get(browser.sign_in(key_of(keys, "a")).headers["Location"])
     assert answer.status_code == 200
@@ -70,10 +70,10 @@ def test_a_browser_that_keeps_no_cookie_is_told_why(protected: FastAPI, keys: Ke
 def test_what_is_no_key_is_refused_in_the_words_of_the_api(protected: FastAPI, key: str) -> None:
     answer = Browser(protected).sign_in(key)
     assert answer.status_code == 401
-    told = assert_problem(
+    problem = assert_problem(
         Browser(protected).http.get("/v1/jobs", headers={"Authorization": f"Bearer {key or 'x'}"}), 401, "key_unknown"
     )
-    assert told["detail"] in texts(answer)
+    assert problem["detail"] in texts(answer)
     assert "Set-Cookie" not in answer.headers
 
 
@@ -173,7 +173,7 @@ def test_other_sites_cannot_sign_in_or_send_forms(protected: FastAPI, keys: Keyr
     assert "Set-Cookie" not in forged.headers
 
 
-def test_without_a_secret_key_nobody_signs_in(protected: FastAPI, keys: Keyring) -> None:
+def test_without_a_secret_key_no_user_signs_in(protected: FastAPI, keys: Keyring) -> None:
     settings = protected.state.services.settings
     settings.secret_key_file.write_text("none")
     answer = Browser(protected).sign_in(key_of(keys, "a"))

@@ -1,4 +1,4 @@
-"""Comparison of jobs: what is averaged, what is told apart and how, and the panels of the figure."""
+"""Comparison of jobs: what is averaged, what is distinguished and how, and the panels of the figure."""
 
 from itertools import count
 from typing import Any

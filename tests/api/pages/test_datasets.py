@@ -1,4 +1,4 @@
-"""Pages of data sets: an upload without JavaScript, refusals beside their files, the preview, and the way into a job."""
+"""Pages of data sets: an upload without JavaScript, refusals next to their files, the preview, and the way into a job."""
 
 import re
 from html import unescape
@@ -61,7 +61,7 @@ def test_from_the_files_to_the_job(browser: Browser) -> None:
     answer = send(browser)
     assert answer.status_code == 303, texts(answer)
     page = browser.get(answer.headers["Location"])
-    told = texts(page)
+    shown_texts = texts(page)
     for text in (
         "tickets",
         "Text body",
@@ -71,7 +71,7 @@ def test_from_the_files_to_the_job(browser: Browser) -> None:
         "help me 0",
         "queue label: 2 classes text 30 open, shut",
     ):
-        assert text in told
+        assert text in shown_texts
     use = re.search(r'href="(/new\?[^"]+)"', page.text)
     assert use is not None
     form = browser.get(unescape(use[1])).text
@@ -108,7 +108,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "field"), REFUSED)
-def test_refusals_stand_beside_their_files_as_the_api_words_them(browser: Browser, changes: dict[str, Any], field: str) -> None:
+def test_refusals_are_shown_next_to_their_files_in_the_words_of_the_api(
+    browser: Browser, changes: dict[str, Any], field: str
+) -> None:
     page = send(browser, **changes)
     chosen = {"train": changes.get("train", TRAIN), "validation": changes.get("dev", DEV)}
     files = {
@@ -120,8 +122,8 @@ def test_refusals_stand_beside_their_files_as_the_api_words_them(browser: Browse
     assert [*faults(page)] == [field]
     assert f'name="name" value="{changes.get("name", "tickets")}"' in page.text  # what was typed is there
     if files:
-        told = browser.http.post("/v1/datasets", files=files, data={"name": changes.get("name", "tickets")})
-        detail = assert_problem(told, 422, "dataset_invalid")["errors"][0]["detail"]
+        answer = browser.http.post("/v1/datasets", files=files, data={"name": changes.get("name", "tickets")})
+        detail = assert_problem(answer, 422, "dataset_invalid")["errors"][0]["detail"]
         assert unescape(faults(page)[field]) == detail
 
 
@@ -183,13 +185,13 @@ def test_markup_in_files_stays_text(browser: Browser) -> None:
 def test_further_splits_have_the_names_that_are_typed(browser: Browser) -> None:
     answer = send(browser, further=(("test", DEV), ("", EMPTY), ("dev-2024", TRAIN)))
     assert answer.status_code == 303, texts(answer)
-    told = texts(browser.get(answer.headers["Location"]))
+    shown_texts = texts(browser.get(answer.headers["Location"]))
     for text in ("train 30 rows", "validation 3 rows", "test 3 rows", "dev-2024 30 rows"):
-        assert text in told
+        assert text in shown_texts
 
 
 @pytest.mark.parametrize(("name", "field"), [("", "further-1"), ("a/b", "further-1"), ("train", "train"), ("test", "further-1")])
-def test_what_is_wrong_with_a_further_split_stands_beside_it(browser: Browser, name: str, field: str) -> None:
+def test_faults_of_a_further_split_are_shown_next_to_it(browser: Browser, name: str, field: str) -> None:
     refused = send(browser, further=((name, "body;queue\n" if name == "test" else DEV),))
     assert refused.status_code == 422
     assert faults(refused).keys() == {field}

@@ -24,7 +24,7 @@ def test_unknown_paths_are_pages(browser: Browser, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/jobs/nothing"])
-def test_the_api_answers_with_problems_whoever_asks(browser: Browser, path: str) -> None:
+def test_the_api_answers_every_client_with_problems(browser: Browser, path: str) -> None:
     shown = browser.get(path)
     assert (shown.status_code, shown.headers["content-type"]) == (404, MEDIA_TYPE)
 

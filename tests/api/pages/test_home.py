@@ -56,9 +56,9 @@ def test_rows_tell_state_progress_and_metric(browser: Browser, jobs: Jobs) -> No
     }
     with jobs.database.write() as session:
         claims.succeed(session, Fence(job_id, 1), result=result, mask_artifact_id=mask)
-    told = texts(browser.get("/"))
+    page_text = texts(browser.get("/"))
     for text in ("succeeded", "0.5 → 0.875 accuracy", "96 %", "1.5 kB"):
-        assert text in told
+        assert text in page_text
 
 
 def test_the_queue_and_its_workers(browser: Browser, jobs: Jobs) -> None:
@@ -66,10 +66,10 @@ def test_the_queue_and_its_workers(browser: Browser, jobs: Jobs) -> None:
     jobs.worker()
     jobs.running()
     jobs.queued()
-    told = texts(browser.get("/"))
-    assert "Waiting 1 oldest" in told
-    assert "Running 1" in told
-    assert "1 slot, 1 device" in told
+    page_text = texts(browser.get("/"))
+    assert "Waiting 1 oldest" in page_text
+    assert "Running 1" in page_text
+    assert "1 slot, 1 device" in page_text
 
 
 def test_filters_are_those_of_the_api(browser: Browser, jobs: Jobs) -> None:

@@ -36,9 +36,9 @@ def test_a_finished_job(browser: Browser, jobs: Jobs) -> None:
     jobs.artifact(job_id, json.dumps(REPORT).encode(), "report.json")
     jobs.finish(job_id)
     page = browser.get(f"/jobs/{job_id}")
-    told = texts(page)
+    page_text = texts(page)
     for text in ("succeeded", "rows were left out", "By matrix", "attention.self.query", "head 3", "mask.safetensors", "4 bytes"):
-        assert text in told
+        assert text in page_text
     assert re.findall(r'<td class="h(\d+)">([\d.]+)</td>', page.text) == [
         ("5", "10.0"),
         ("10", "20.0"),

@@ -52,8 +52,8 @@ def test_a_refusal_has_the_words_of_the_api(browser: Browser, jobs: Jobs) -> Non
     job_id = jobs.succeeded()
     refused = browser.send(f"/jobs/{job_id}/cancel", f"/jobs/{job_id}")
     assert refused.status_code == 409
-    told = assert_problem(browser.http.post(f"/v1/jobs/{job_id}/cancel"), 409, "illegal_transition")
-    assert told["detail"] in texts(refused)
+    problem = assert_problem(browser.http.post(f"/v1/jobs/{job_id}/cancel"), 409, "illegal_transition")
+    assert problem["detail"] in texts(refused)
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry", "delete", "predictions", "evaluations"])

@@ -62,7 +62,7 @@ def test_the_key_of_the_session_is_marked_and_ends_it(protected: FastAPI, keys: 
         ({"name": "a\x00b"}, "name"),
     ],
 )
-def test_what_is_wrong_is_said_beside_the_form(browser: Browser, change: dict[str, object], word: str) -> None:
+def test_faults_are_shown_next_to_the_form(browser: Browser, change: dict[str, object], word: str) -> None:
     given = {"name": "x", "owner": "local", "scope": ["jobs:read"], "expires_days": "", **change}
     refused = browser.send("/keys", "/keys", **given)
     assert refused.status_code == 422

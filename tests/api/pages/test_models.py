@@ -59,10 +59,10 @@ def test_from_the_files_to_the_job_and_to_its_end(browser: Browser, folder: Path
 def test_a_refusal_is_worded_as_the_api_words_it(browser: Browser, folder: Path) -> None:
     page = send(browser, folder, leave_out="tokenizer.json")
     files = [("file", (file.name, file.read_bytes())) for file in folder.iterdir() if file.name != "tokenizer.json"]
-    told = assert_problem(browser.http.post("/v1/models", files=files), 422, "tokenizer_missing")
+    problem = assert_problem(browser.http.post("/v1/models", files=files), 422, "tokenizer_missing")
     assert page.status_code == 422
     assert "tokenizer_missing" in page.text
-    assert told["errors"][0]["detail"].partition(": ")[0].partition("'")[0] in texts(page)
+    assert problem["errors"][0]["detail"].partition(": ")[0].partition("'")[0] in texts(page)
     assert 'name="name" value="mine"' in page.text  # what was typed is there
 
 

@@ -118,16 +118,16 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("typed", "body", "name"), WRONG)
-def test_refusals_stand_beside_their_fields_as_the_api_words_them(
+def test_refusals_are_shown_next_to_their_fields_in_the_words_of_the_api(
     strict_client: TestClient, typed: dict[str, Any], body: dict[str, Any], name: str
 ) -> None:
     browser = Browser(cast(FastAPI, strict_client.app))
     least = BODY if typed else {}
     page = browser.send("/new", "/new", **{**least, **typed})
-    told = assert_problem(browser.http.post("/v1/jobs", json={**least, **body}), 422, "invalid_request")
+    response = assert_problem(browser.http.post("/v1/jobs", json={**least, **body}), 422, "invalid_request")
     assert page.status_code == 422
     assert name in faults(page)
-    assert sorted(faults(page).values()) == sorted(fault["detail"] for fault in told["errors"])
+    assert sorted(faults(page).values()) == sorted(fault["detail"] for fault in response["errors"])
     assert f'name="{name}"' in page.text
     assert page.text.count("autofocus") == 1
     for field, value in typed.items():  # what was typed is there
@@ -145,7 +145,7 @@ def test_no_refusal_repeats_a_secret(strict_client: TestClient) -> None:
     assert "1234567" not in str([fault["msg"] for fault in refused_body(raised.value, JobRequest).errors()])
 
 
-def test_what_only_admission_finds_stands_beside_its_field(browser: Browser) -> None:
+def test_faults_that_admission_finds_are_shown_next_to_their_fields(browser: Browser) -> None:
     typed = {"model": "m", "task": "custom", "task.dataset": "ds_" + "0" * 32, "task.text": ["body", ""], "task.labels": "a\nb"}
     page = browser.send("/new", "/new", **typed)
     assert (page.status_code, [*faults(page)]) == (422, ["task.dataset"])
@@ -184,16 +184,16 @@ def test_the_estimate_before_it_is_sent(browser: Browser, database: Database) ->
 def test_the_estimate_tells_the_time_of_runs_like_it(browser: Browser, jobs: Jobs) -> None:
     finished(jobs, rate=100.0)
     typed = {**BODY, "max_steps": "1000", "batch_size": "8", "do": "estimate"}
-    told = texts(browser.send("/new", "/new", **typed))
-    assert "Time 1 min 30 s 100 rows/s in 1 run like it" in told
-    assert "Queued before it 0" in told
+    response = texts(browser.send("/new", "/new", **typed))
+    assert "Time 1 min 30 s 100 rows/s in 1 run like it" in response
+    assert "Queued before it 0" in response
 
 
 def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> None:
     typed = {**BODY, "max_steps": "10", "sparsity": "0.97"}
-    told = browser.http.post("/v1/jobs?dry_run=true", json={**BODY, "max_steps": 10, "sparsity": 0.97}).json()["warnings"]
-    assert [warning["code"] for warning in told] == ["budget_small"]
-    words = f"Warning: {told[0]['message']}. {told[0]['remedy']}".replace("`", " ").split()
+    response = browser.http.post("/v1/jobs?dry_run=true", json={**BODY, "max_steps": 10, "sparsity": 0.97}).json()["warnings"]
+    assert [warning["code"] for warning in response] == ["budget_small"]
+    words = f"Warning: {response[0]['message']}. {response[0]['remedy']}".replace("`", " ").split()
     estimate = browser.send("/new", "/new", **typed, do="estimate")
     job = browser.get(browser.send("/new", "/new", **typed).headers["Location"])
     for page in (estimate, job):

@@ -1,4 +1,4 @@
-"""Pages of webhooks and of the hub token: made, told, switched, deleted; secrets are in no page; others' are not there."""
+"""Pages of webhooks and of the hub token: created, tested, disabled and deleted; no secret in a page."""
 
 import base64
 import socket
@@ -62,11 +62,11 @@ def test_from_its_form_to_its_end(user: Browser, protected: FastAPI, keys: Keyri
         assert "<script>alert" not in shown.text
         assert SECRET not in shown.text
     assert f'hx-get="{here}"' in user.fragment(here).text
-    stranger = signed_in(protected, keys, "b", Scope.READ, Scope.WRITE)
-    assert here not in stranger.get("/webhooks").text
-    assert stranger.get(here).status_code == 404
+    other_owner = signed_in(protected, keys, "b", Scope.READ, Scope.WRITE)
+    assert here not in other_owner.get("/webhooks").text
+    assert other_owner.get(here).status_code == 404
     for action in ("test", "enable", "disable", "delete"):
-        assert stranger.send(f"{here}/{action}").status_code == 404
+        assert other_owner.send(f"{here}/{action}").status_code == 404
         assert user.post(f"{here}/{action}").status_code == 403
     assert user.send(f"{here}/test", here).headers["Location"] == here
     assert "webhook.test" in texts(user.get(here))

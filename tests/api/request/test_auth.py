@@ -19,7 +19,7 @@ from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring, ProtectedApp
 
 OPEN = {"livez", "readyz", "listTasks", "listMethods"}
-"""Operations that anybody may use."""
+"""Operations without a key."""
 NEED_ADMIN = {"metrics"}
 READ_BY_POST = {"predict"}
 READ, WRITE, ADMIN = Scope.READ, Scope.WRITE, Scope.ADMIN
@@ -74,9 +74,9 @@ def test_every_route_hides_what_belongs_to_others(guarded: ProtectedApp) -> None
         answer = guarded.request(method, path, guarded.keys.header_of("b"))
         assert answer.status_code == 404, operation["operationId"]
         if method != "HEAD":
-            told = answer.json()
-            assert told["code"].endswith("not_found")
-            assert "other" not in told["detail"]
+            problem = answer.json()
+            assert problem["code"].endswith("not_found")
+            assert "other" not in problem["detail"]
         if method in ("GET", "HEAD"):
             for seeing in (guarded.keys.header_of("a", READ), guarded.keys.header_of("c", ADMIN)):
                 there = guarded.request(method, path, seeing).status_code  # else the 404 above would say nothing
@@ -103,7 +103,7 @@ def test_lists_hold_the_callers_own(guarded: ProtectedApp) -> None:
 
     assert mine in seen("a")
     assert theirs not in seen("a")
-    assert seen("nobody") == set()
+    assert seen("unknown") == set()
     assert seen("root", ADMIN) >= {mine, theirs}
 
 

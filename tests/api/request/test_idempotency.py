@@ -35,7 +35,7 @@ def test_the_same_request_is_answered_again_and_done_once(
     first = client.post("/v1/jobs", json=BODY | {"seed": 7}, headers=KEY)
     assert first.status_code == 202
     assert "idempotency-replayed" not in first.headers
-    monkeypatch.setattr("api.routes.jobs.admission.check_job", lambda *_: pytest.fail("it is not looked at again"))
+    monkeypatch.setattr("api.routes.jobs.admission.check_job", lambda *_: pytest.fail("it is not checked again"))
     spaced = b'{ "seed": 7,  "task": "sst2", "model": "bert-base-uncased" }'
     for key in (KEY["Idempotency-Key"], f'"{KEY["Idempotency-Key"]}"'):
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
@@ -94,7 +94,7 @@ def test_old_responses_expire(client: TestClient, database: Database) -> None:
 def test_the_answer_and_the_job_are_stored_together(
     client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request whose answer was kept by a faster one is undone as a whole, and told to come back."""
+    """A request whose answer was kept by a faster one is undone as a whole, and answered with "try again"."""
 
     client.post("/v1/jobs", json=BODY, headers=KEY)
     with monkeypatch.context() as late:  # another process, which looked before the first had committed
@@ -107,7 +107,7 @@ def test_the_answer_and_the_job_are_stored_together(
 
 
 def test_two_hundred_clients_make_each_job_once(settings: Settings, database: Database) -> None:
-    """Ten requests, each by twenty clients at once, who come back while they are told to."""
+    """Ten requests, each by twenty clients at once, who try again while the answer says so."""
     clients, requests = 200, 10
     start, pause = threading.Barrier(clients), threading.Event()
 
@@ -128,12 +128,12 @@ def test_two_hundred_clients_make_each_job_once(settings: Settings, database: Da
         httpx.Client(base_url=url, timeout=60, limits=limits) as http,
         ThreadPoolExecutor(clients) as pool,
     ):
-        told = list(pool.map(lambda number: post(http, number), range(clients)))
-    assert len(set(told)) == requests
-    assert all(told[number] == told[number % requests] for number in range(clients))
+        answered = list(pool.map(lambda number: post(http, number), range(clients)))
+    assert len(set(answered)) == requests
+    assert all(answered[number] == answered[number % requests] for number in range(clients))
     with database.read() as session:
         stored = {job.id: job.spec["seed"] for job in session.scalars(select(Job))}
-    assert stored == {told[number]: number for number in range(requests)}
+    assert stored == {answered[number]: number for number in range(requests)}
 
 
 def test_owners_have_keys_of_their_own(client_with: Callable[..., TestClient], database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Token buckets in Redis: counted once for all API processes, and requests that pass while Redis is away."""
+"""Token buckets in Redis: counted once for all API processes, and requests that pass while Redis is unreachable."""
 
 import asyncio
 import json

@@ -115,7 +115,7 @@ def test_waiting_after_a_submission(client: TestClient, jobs: Jobs, happen: Happ
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
     again = client.post("/v1/jobs", json=BODY, headers=key)
-    assert (again.status_code, again.json()["status"]) == (202, "queued")  # what it was told when it was submitted
+    assert (again.status_code, again.json()["status"]) == (202, "queued")  # the answer to the submission
     plain = client.post("/v1/jobs", json=BODY)
     assert (plain.status_code, plain.json()["status"]) == (202, "queued")
     assert "preference-applied" not in plain.headers

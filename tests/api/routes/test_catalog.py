@@ -34,7 +34,7 @@ def test_local_data_sets_are_marked(client_with: Callable[..., TestClient], tmp_
     assert [task["name"] for task in tasks if task["local"]] == ["cola"]
 
 
-def test_models_at_hand(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
+def test_available_models(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
     make_model(tmp_path / "lab" / "bert")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
@@ -46,9 +46,9 @@ def test_models_at_hand(client_with: Callable[..., TestClient], tmp_path: Path) 
     assert model["masked_weights"] > 0
     assert listing["hub"] is False
     assert "modernbert" in listing["model_types"]
-    strangers = client_with(models_dir=tmp_path, require_keys=True)
-    assert strangers.get("/v1/models").status_code == 401
-    assert strangers.get("/v1/tasks").status_code == 200
+    without_key = client_with(models_dir=tmp_path, require_keys=True)
+    assert without_key.get("/v1/models").status_code == 401
+    assert without_key.get("/v1/tasks").status_code == 200
 
 
 def test_methods(strict_client: TestClient) -> None:

@@ -91,14 +91,14 @@ def test_files_too_large_for_memory_are_read_from_disk(client: TestClient) -> No
 
 
 def test_uploads_at_the_same_time_are_one(client: TestClient, database: Database) -> None:
-    told: list[Response] = []
-    threads = [threading.Thread(target=lambda: told.append(send(client))) for _ in range(deps.MAX_RECEIVED_PER_OWNER)]
+    responses: list[Response] = []
+    threads = [threading.Thread(target=lambda: responses.append(send(client))) for _ in range(deps.MAX_RECEIVED_PER_OWNER)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len({answer.json()["id"] for answer in told}) == 1
-    assert sorted(answer.status_code for answer in told)[-1] == 201
+    assert len({answer.json()["id"] for answer in responses}) == 1
+    assert sorted(answer.status_code for answer in responses)[-1] == 201
     assert len(client.get("/v1/datasets").json()["data"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Exports: submitted with a job, stored beside its spec and repeated by a retry; or later, made by a job of their own."""
+"""Exports: submitted with a job, stored with its spec and repeated by a retry; or later, made by a job of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.fake_hub import FakeHub, serving
 from tests.model_folders import make_model
 
 
-def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(client: TestClient, jobs: Jobs, database: Database) -> None:
+def test_exports_are_stored_with_the_spec_and_repeated_by_a_retry(client: TestClient, jobs: Jobs, database: Database) -> None:
     job = client.post("/v1/jobs", json={**BODY, "exports": ["compact", "onnx-int8"]}).json()
     assert job["exports"] == ["compact", "onnx-int8"]
     assert "exports" not in job["spec"]

@@ -92,7 +92,7 @@ def test_workers_are_notified_after_the_row_is_committed(
     def ring(_: object) -> bool:
         with database.read() as session:
             seen.append(len(queries.page(session, limit=5)[0]))
-        return False  # and it makes no difference that nobody heard it
+        return False  # a lost notification makes no difference
 
     monkeypatch.setattr("api.routes.jobs.broker.notify_workers", ring)
     assert client.post("/v1/jobs", json=BODY).status_code == 202

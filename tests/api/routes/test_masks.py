@@ -24,7 +24,7 @@ def send(client: TestClient, file: Path | bytes, **options: Any) -> Response:
     return client.post("/v1/masks", files={"file": ("mask", data)}, **options)
 
 
-def test_a_mask_is_uploaded_in_either_form_and_looked_at(client: TestClient, tmp_path: Path) -> None:
+def test_a_mask_is_uploaded_in_either_form_and_shown(client: TestClient, tmp_path: Path) -> None:
     packed = written(tmp_path)
     answer = send(client, packed, data={"name": "mine"})
     assert answer.status_code == 201, answer.text

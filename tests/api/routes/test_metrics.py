@@ -99,7 +99,9 @@ def test_openmetrics_has_the_trace_that_the_service_began(traces: RecordedTraces
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_process_is_still_measured_while_the_database_is_away(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_is_still_measured_while_the_database_is_unreachable(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert scrape(client)["espalier_database_up", ""] == 1
 
     def refuse(_: Database) -> NoReturn:

@@ -43,7 +43,7 @@ def zipped(entries: dict[str, bytes], change: Any = None) -> dict[str, bytes]:
     return {"toy.zip": packed.getvalue()}
 
 
-def test_a_model_is_uploaded_looked_at_and_read_in_ranges(client: TestClient, folder: Path) -> None:
+def test_a_model_is_uploaded_shown_and_read_in_ranges(client: TestClient, folder: Path) -> None:
     files = contents(folder)
     answer = send(client, files, data={"name": "mine"})
     assert answer.status_code == 201, answer.text

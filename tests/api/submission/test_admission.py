@@ -87,7 +87,7 @@ def test_a_name_with_one_slip_is_refused_when_no_hub_answers(
         assert client.post("/v1/jobs", json={"model": name, "task": "sst2"}).status_code == 202
 
 
-def test_a_hub_model_that_was_looked_up_is_refused_by_what_the_hub_says_of_it(
+def test_a_hub_model_is_refused_by_its_configuration_on_the_hub(
     client_with: Callable[..., TestClient], models: Path, datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = FakeHub()

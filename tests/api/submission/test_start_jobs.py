@@ -37,7 +37,7 @@ def test_a_job_starts_from_one_that_succeeded(client: TestClient, jobs: Jobs) ->
 def test_what_is_no_mask_of_ones_own_is_refused(client: TestClient, jobs: Jobs) -> None:
     others = jobs.succeeded()
     with jobs.database.write() as session:
-        session.execute(update(Job).where(Job.id == others).values(owner="somebody"))
+        session.execute(update(Job).where(Job.id == others).values(owner="other"))
     queued = jobs.queued()
     wrong = {others: "job_not_found", "job_" + "0" * 26: "job_not_found", queued: "job_not_succeeded", "0" * 64: "start_invalid"}
     for name, code in wrong.items():

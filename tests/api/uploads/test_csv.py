@@ -1,4 +1,4 @@
-"""CSV: its dialect is told from the first lines, and its cells become the values that other formats have."""
+"""CSV uploads: the dialect is recognised by the first lines, and its cells become the values that other formats have."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_cells_of_csv_become_numbers_where_all_are(cells: list[str], values: lis
         (' text ,label \n"gut, sehr", 1 \nschlecht,0\n', ""),
     ],
 )
-def test_dialects_of_csv_are_told_from_the_first_lines(content: str, note: str) -> None:
+def test_dialects_of_csv_are_recognised_by_the_first_lines(content: str, note: str) -> None:
     _, rows, split = made(FileFormat.CSV, content.encode("utf-8-sig"))
     assert rows == [{"text": "gut, sehr", "label": 1}, {"text": "schlecht", "label": 0}]
     assert any(note in said for said in split["notes"]) if note else split["notes"] == []

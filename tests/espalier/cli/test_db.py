@@ -33,9 +33,9 @@ def test_a_file_without_bytes(database: Database, tmp_path: Path) -> None:
         session.execute(delete(ArtifactChunk))
     done = check("--json")
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert (told["files"], len(told["inconsistencies"]), told["leftovers"]) == (1, 1, [])
-    assert job.id in told["inconsistencies"][0]["what"]
+    report = json.loads(done.stdout)
+    assert (report["files"], len(report["inconsistencies"]), report["leftovers"]) == (1, 1, [])
+    assert job.id in report["inconsistencies"][0]["what"]
     assert job.id in check().stdout
 
 
@@ -46,6 +46,6 @@ def test_leftover_objects_are_named_and_no_fault(database: Database, storage_url
     assert (done.exit_code, done.stdout) == (0, "object artifacts/job_x/1/9-abc: no row needs it\n")
 
 
-def test_a_storage_that_is_away(database: Database, storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_storage(database: Database, storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_STORAGE_URL", storage_url.replace("bucket-", "no-bucket-"))
     assert check().exit_code == 3

@@ -44,7 +44,7 @@ def test_a_job_starts_from_the_mask_of_another_that_is_named_by_its_beginning(es
     assert "the mask of" not in espalier("show", start)
 
 
-def test_the_shell_completes_ids_and_is_told_nothing_where_no_service_is(url: str, jobs: Jobs) -> None:
+def test_the_shell_completes_ids_and_prints_nothing_without_a_service(url: str, jobs: Jobs) -> None:
     job = jobs.queued()
     assert list(_complete(JOB, {"url": url}, job[:10])) == [(job, "queued bert-base-uncased")]
     assert [name for name, _ in _complete(JOB, {"url": url}, "")] == ["last", job]

@@ -21,8 +21,8 @@ def test_jobs(espalier: Run, url: str, jobs: Jobs, tmp_path: Path) -> None:
     assert json.loads(espalier("jobs", "--json", "--metadata", "team=cv")) == []
     assert espalier("logs", done) == httpx.get(f"{url}/v1/jobs/{done}/log").text
     assert json.loads(espalier("logs", done, "--follow", "--json").splitlines()[0])["seq"] == 1
-    told = json.loads(espalier("download", done, "-o", str(tmp_path / "mine"), "--json"))
-    assert told == {"path": str(tmp_path / "mine"), "bytes": 4}
+    printed = json.loads(espalier("download", done, "-o", str(tmp_path / "mine"), "--json"))
+    assert printed == {"path": str(tmp_path / "mine"), "bytes": 4}
     assert json.loads(espalier("delete", done, "--json")) == {"id": done, "deleted": True}
     espalier("cancel", job)
     assert espalier("delete", job) == f"{job} deleted\n"

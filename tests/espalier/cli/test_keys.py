@@ -28,7 +28,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def told(*arguments: str) -> Any:
+def printed(*arguments: str) -> Any:
     done = run(*arguments, "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
@@ -36,15 +36,15 @@ def told(*arguments: str) -> Any:
 
 @pytest.mark.usefixtures("here")
 def test_create_list_revoke(database: Database) -> None:
-    made = told("keys", "create", "ci", "--owner", "team-a", "--scope", "jobs:read", "--expires-days", "2")
+    made = printed("keys", "create", "ci", "--owner", "team-a", "--scope", "jobs:read", "--expires-days", "2")
     key = made.pop("key")
     assert (made["name"], made["owner"], made["scopes"]) == ("ci", "team-a", ["jobs:read"])
     assert made["expires_at"] > made["created_at"]
     with database.read() as session:
         assert api_keys.find(session, key)[0].id == made["id"]
-    assert told("keys", "list") == [made]
+    assert printed("keys", "list") == [made]
     assert "team-a" in run("keys", "list").stdout
-    assert told("keys", "revoke", made["id"])["revoked_at"] is not None
+    assert printed("keys", "revoke", made["id"])["revoked_at"] is not None
     assert run("keys", "revoke", made["id"]).exit_code == 0
     with database.read() as session, pytest.raises(InvalidKeyError):
         api_keys.find(session, key)
@@ -88,6 +88,6 @@ def test_a_database_without_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert isinstance(refused, EspalierError)
     assert "espalier db upgrade" in str(refused)
     assert run("db", "upgrade").exit_code == 0
-    assert told("keys", "list") == []
+    assert printed("keys", "list") == []
     elsewhere = run("keys", "list", "--data-dir", str(tmp_path / "other")).exception
     assert isinstance(elsewhere, EspalierError)

@@ -1,4 +1,4 @@
-"""``espalier login`` and ``logout``: a key is tried, kept for its service alone, and readable by nobody else."""
+"""``espalier login`` and ``logout``: a key is tried, kept for its service alone, and readable by its owner alone."""
 
 import json
 from collections.abc import Iterator

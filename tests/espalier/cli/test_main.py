@@ -40,19 +40,19 @@ SILENT = {"espalier serve", "espalier api", "espalier worker", "espalier health"
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(name: str) -> None:
     command = COMMANDS[name]
-    told, _, example = command.help.partition("Example: ")
-    assert told.strip()
+    printed, _, example = command.help.partition("Example: ")
+    assert printed.strip()
     assert example.startswith((name, name.removesuffix(" submit")))
     assert all(parameter.help for parameter in command.params), "an option without a word of help"
     assert name in SILENT or any("--json" in parameter.opts for parameter in command.params)
 
 
 def test_the_help_is_in_panels_and_names_the_exit_codes() -> None:
-    told = espalier("--help").stdout
-    assert all(f"─ {panel} ─" in told for panel in ("Jobs", "Masks", "Data", "Service"))
-    assert not any(f"─ {panel} ─" in told for panel in ("Commands",))
-    assert "Exit codes" in told
-    assert "130" in told
+    printed = espalier("--help").stdout
+    assert all(f"─ {panel} ─" in printed for panel in ("Jobs", "Masks", "Data", "Service"))
+    assert not any(f"─ {panel} ─" in printed for panel in ("Commands",))
+    assert "Exit codes" in printed
+    assert "130" in printed
 
 
 def test_completion() -> None:

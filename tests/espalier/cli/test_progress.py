@@ -25,9 +25,9 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(
     ended = httpx.Response(200, json=job(status="succeeded"))
     handler, _ = script(running(1), running(1), running(2), running(3), running(20), httpx.Response(503), ended)
     assert progress.follow(talking(handler), "job_1").status == "succeeded"
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
         "training  1/100  loss 0.500  remaining 25.0%  accuracy 0.750  ETA 1:01",
         "training  20/100  loss 0.500  remaining 25.0%  signal/noise 0.061  accuracy 0.750  (one prediction for all rows)"
         "  ETA 1:01",

@@ -1,4 +1,4 @@
-"""``espalier run --dry-run``: what it prints, where, and that nothing is sent beside it."""
+"""``espalier run --dry-run``: what it prints, where, and that nothing else is sent."""
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ FOUND = {
 }
 
 
-def test_a_dry_run_is_told_line_by_line() -> None:
+def test_a_dry_run_is_printed_line_by_line() -> None:
     handler, asked = script(httpx.Response(200, json=FOUND))
     found = talking(handler).dry_run(model="toy", task="sst2")
     assert preview_lines(found) == [
@@ -48,7 +48,7 @@ def test_what_is_not_known_is_said(steps: int | None) -> None:
     assert lines[3] == "time     not known: there are no comparable finished runs"
 
 
-def test_patterns_are_told_with_what_is_left_for_the_others() -> None:
+def test_patterns_are_printed_with_the_sparsity_of_the_others() -> None:
     shares = [
         {"pattern": "*.0.*", "sparsity": 0.0, "matrices": ["a.0.x", "a.0.y"], "weights": 20},
         {"pattern": None, "sparsity": 0.98765, "matrices": ["a.1.x"], "weights": 10},

@@ -1,4 +1,4 @@
-"""Commands beside a running service find it, and none creates a database by looking."""
+"""Commands next to a running service: they find it, and reading creates no database."""
 
 import os
 from collections.abc import Iterator

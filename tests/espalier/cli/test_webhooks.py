@@ -17,6 +17,6 @@ def test_webhooks(espalier: Run) -> None:
     assert espalier("webhooks", "rotate", hook).strip() not in ("", secret)
     assert json.loads(espalier("webhooks", "deliveries", hook, "--json")) == []
     sent = espalier("webhooks", "test", hook).split()[0]
-    (told,) = json.loads(espalier("webhooks", "deliveries", hook, "--json"))
-    assert (told["id"], told["type"], told["job_id"]) == (sent, "webhook.test", None)
+    (delivery,) = json.loads(espalier("webhooks", "deliveries", hook, "--json"))
+    assert (delivery["id"], delivery["type"], delivery["job_id"]) == (sent, "webhook.test", None)
     espalier("webhooks", "delete", hook)

@@ -185,13 +185,13 @@ def test_webhooks(client: Any) -> None:
 def test_an_interrupted_download_continues(kind: Kind, url: str, jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.running()
     jobs.artifact(job, CONTENT, "report.html", chunk_bytes=65_536)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with cutting_proxy(url, 300_000, 300_000) as network, sync_or_async_client(kind, network.url) as client:
-        path = client.download(job, "report.html", tmp_path / "mine", report=lambda *now: told.append(now))
+        path = client.download(job, "report.html", tmp_path / "mine", report=lambda *now: reported.append(now))
     assert path.read_bytes() == CONTENT
     assert network.connections >= 3
-    assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert [have for have, _ in told] == sorted(have for have, _ in told), "nothing was fetched twice"
+    assert reported[-1] == (len(CONTENT), len(CONTENT))
+    assert [have for have, _ in reported] == sorted(have for have, _ in reported), "nothing was fetched twice"
     jobs.finish(job)
 
 

@@ -49,9 +49,13 @@ def test_a_terminal_has_one_line_that_is_drawn_over(handler: Handler, monkeypatc
 
 def test_a_log_has_a_line_where_there_is_something_to_say(handler: Handler, capsys: pytest.CaptureFixture[str]) -> None:
     talking(handler).wait("job_1", progress=True)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.splitlines() == ["training  1/100  loss 0.500  ETA 1:01", "training  50/100  loss 0.500  ETA 1:01", "succeeded"]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        "training  1/100  loss 0.500  ETA 1:01",
+        "training  50/100  loss 0.500  ETA 1:01",
+        "succeeded",
+    ]
 
 
 def test_a_notebook_has_it_on_standard_output(
@@ -60,9 +64,9 @@ def test_a_notebook_has_it_on_standard_output(
     shell = SimpleNamespace(kernel=object())
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     talking(handler).wait("job_1", progress=True)
-    told = capsys.readouterr()
-    assert told.err == ""
-    assert told.out.count("\r") == 4
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.count("\r") == 4
 
 
 def test_without_progress_nothing_is_shown(handler: Handler, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_a_run_that_succeeds_ends_with_0_and_a_finished_line(sources: Sources, t
     assert evaluated.last.metrics["final"] == ended.last.metrics["final"]
 
 
-def test_whatever_libraries_print_goes_to_standard_error(sources: Sources, tmp_path: Path) -> None:
+def test_output_of_libraries_goes_to_standard_error(sources: Sources, tmp_path: Path) -> None:
     talkative = (
         "import os\n"
         "import pruning.cli.train as program\n"

@@ -1,4 +1,4 @@
-"""A value of the label column is one class, by its name or its id, and the same one whatever file it came from."""
+"""Label columns: a value is one class, by its name or its id, and the same one in every file format."""
 
 from typing import Any
 

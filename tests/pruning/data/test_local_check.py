@@ -54,4 +54,4 @@ def test_what_the_trainer_refuses_is_refused_before(tmp_path: Path, bad: Any, co
     assert early.value.code == late.value.code == code
     check_dataset(folder, TASK, {"train": 3, "validation": 3})  # rows that the run does not read
     write(tmp_path / "d", GOOD)
-    check_dataset(folder, TASK)  # mended: nothing is remembered of the file before
+    check_dataset(folder, TASK)  # fixed: nothing of the previous file is cached

@@ -194,7 +194,7 @@ def test_an_answer_has_at_most_thirty_tokens() -> None:
     assert best(60, {5: 9.0, 6: 4.0}, {35: 9.0}) == LETTERS[4 : 2 * 31 + 1]  # 31 from 5, 30 from 6
 
 
-def test_only_the_twenty_best_starts_and_ends_are_looked_at() -> None:
+def test_only_the_twenty_best_starts_and_ends_are_considered() -> None:
     starts = dict.fromkeys(range(35, 55), 5.0)
     ends = dict.fromkeys(range(10, 30), 5.0)
     assert best(60, {**starts, 6: 4.9}, {**ends, 56: 4.9}) == ""

@@ -1,4 +1,4 @@
-"""Rows in a template: the mask token stands once where the template puts it, at any length and whatever a text spells."""
+"""Rows in a template: one mask token, where the template puts it, for any length and any text."""
 
 from typing import Any
 

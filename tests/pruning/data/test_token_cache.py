@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_once(bert: Any, cache: Token
     assert ["not kept" in event.message for event in events if isinstance(event, LogEvent)] == [True]
 
 
-def test_what_belongs_to_someone_and_what_is_small_is_not_kept(bert: Any, cache: TokenCache) -> None:
+def test_private_rows_and_small_ones_are_not_kept(bert: Any, cache: TokenCache) -> None:
     encode_rows(replace(ONE, public=False), resolve_task("sst2"), bert, LENGTH, cache=cache)
     cache.min_rows = 4
     encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache)

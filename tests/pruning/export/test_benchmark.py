@@ -36,5 +36,5 @@ def test_both_are_called_in_turn_and_equally_often() -> None:
     ],
     ids=["none", "all", "some", "nothing"],
 )
-def test_the_verdict_says_no_gain_in_those_words(latency: list[Latency], said: str) -> None:
+def test_the_verdict_names_no_gain(latency: list[Latency], said: str) -> None:
     assert speed_verdict(latency) == said

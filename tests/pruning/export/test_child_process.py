@@ -1,4 +1,4 @@
-"""Exports of a run are made by another process; what becomes of it is told, and never costs the mask."""
+"""Exports of a run in a process of their own: its end is recorded, and a failure never loses the mask."""
 
 import os
 import shutil

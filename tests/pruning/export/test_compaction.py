@@ -61,7 +61,7 @@ def test_a_head_without_values_is_gone_and_its_bias_stays(parts: list[Affine]) -
     check(parts, HEADS - 1, SIZE)
 
 
-def test_a_head_that_nobody_reads_is_gone(parts: list[Affine]) -> None:
+def test_a_head_that_no_output_reads_is_removed(parts: list[Affine]) -> None:
     parts[3].weight[:, :SIZE] = 0
     check(parts, HEADS - 1, SIZE)
 

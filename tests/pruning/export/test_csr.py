@@ -1,4 +1,4 @@
-"""CSR modules multiply as dense ones do, only where it pays, and look at indices before they use them."""
+"""CSR modules: products equal the dense ones, only where they save bytes; indices are checked before use."""
 
 from pathlib import Path
 

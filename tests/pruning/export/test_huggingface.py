@@ -78,7 +78,7 @@ def test_a_folder_with_files_is_left_alone_and_a_wrong_base_writes_nothing(sourc
     assert (tmp_path / "empty" / "config.json").is_file()
 
 
-def test_a_disk_without_room_is_refused_before_the_base_is_looked_for(
+def test_a_disk_without_room_is_refused_before_the_base_is_searched(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sources.models_dir is not None

@@ -126,7 +126,7 @@ def test_a_card_that_says_nothing_and_paths_leave_no_trace(tmp_path: Path, card:
         assert b"/home/me" not in file.read_bytes()
 
 
-def test_sparsities_of_single_matrices_stand_beside_the_one_over_all(tmp_path: Path) -> None:
+def test_sparsities_of_single_matrices_are_shown_next_to_the_overall_one(tmp_path: Path) -> None:
     folder, _, _ = make_folder(tmp_path, task="sst2", sparsity=0.4, sparsity_by={"*.attention.*": 0.8, "layer.0.*": 0})
     assert "sparsity asked 0.4 over all, and 0.8 of `*.attention.*`, 0 of `layer.0.*`; made" in (folder / "README.md").read_text(
         "utf-8"

@@ -86,7 +86,7 @@ def test_an_export_with_other_logits_is_none(models: Path, masks: Path, tmp_path
     assert not (tmp_path / "compact").exists()
 
 
-def test_a_fault_that_nobody_planned_is_an_entry_too(
+def test_an_unexpected_exception_is_an_entry_too(
     models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_model: Any) -> dict[str, int]:
@@ -123,8 +123,8 @@ def test_the_base_is_found_by_the_masks_own_word(models: Path, masks: Path, tmp_
     events: list[Any] = []
     sources = Sources(models, hub=False)
     run_exports(masks / "bert.safetensors", ["stock"], tmp_path, sources=sources, emit=events.append)
-    told = [(event.phase, event.message) for event in of_kind(events, "phase")]
-    assert told[:2] == [("validating", "model bert"), ("exporting", "stock")]
+    phases = [(event.phase, event.message) for event in of_kind(events, "phase")]
+    assert phases[:2] == [("validating", "model bert"), ("exporting", "stock")]
 
 
 def test_a_wrong_base_or_a_folder_in_the_way_stops_at_once(models: Path, masks: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def shifted(pruned: PrunedModel, *by: float) -> PrunedModel:
     return PrunedModel(Shifted(pruned.head, by), pruned.tokenizer, pruned.info)
 
 
-def test_a_shift_of_both_logits_changes_no_prediction_and_is_told(pruned: PrunedModel) -> None:
+def test_a_shift_of_both_logits_changes_no_prediction_and_is_reported(pruned: PrunedModel) -> None:
     rows = comparison_rows(pruned, Sources(hub=False))
     same = compare(pruned, pruned, rows)
     assert (same.equal, same.max_difference, same.exact) == (1.0, 0.0, True)
@@ -66,7 +66,7 @@ def test_no_numbers_are_refused(pruned: PrunedModel) -> None:
     assert refusal.value.code == "export_wrong"
 
 
-def test_rows_of_the_task_are_taken_where_they_are_at_hand(pruned: PrunedModel, tmp_path: Path) -> None:
+def test_rows_of_the_task_are_used_where_they_are_available(pruned: PrunedModel, tmp_path: Path) -> None:
     toy_datasets.make_opinions(tmp_path / "sst2")
     found = comparison_rows(pruned, Sources(datasets_dir=tmp_path, hub=False))
     assert (found.source, len(found.encoded)) == ("validation", ROWS)

@@ -31,7 +31,7 @@ def test_masks_and_everything_about_them_survive(path: Path) -> None:
     assert compact_file.read_info(path) == info
 
 
-def test_both_forms_say_the_same_and_are_told_apart_by_content(path: Path, tmp_path: Path) -> None:
+def test_both_forms_hold_the_same_and_are_distinguished_by_content(path: Path, tmp_path: Path) -> None:
     masks = masks_of()
     plain = tmp_path / "really.espalier"
     mask_file.write(plain, masks, info_of(masks))

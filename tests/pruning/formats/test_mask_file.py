@@ -86,7 +86,7 @@ def test_masks_of_any_shape_and_everything_about_them_survive(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("revision", [None, "c" * 40, "main", "123", "true"])
-def test_the_revision_survives_whatever_it_looks_like(tmp_path: Path, revision: str | None) -> None:
+def test_any_revision_survives(tmp_path: Path, revision: str | None) -> None:
     assert mask_file.read_info(written(tmp_path, base_revision=revision)).base_revision == revision
 
 

@@ -205,7 +205,7 @@ def test_a_file_that_is_not_of_this_mask_is_refused(sources: Sources, movement: 
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 
 
-def test_weights_that_are_there_though_the_mask_needs_none_are_not_looked_at(sources: Sources, tmp_path: Path) -> None:
+def test_weights_that_the_mask_does_not_need_are_not_read(sources: Sources, tmp_path: Path) -> None:
     run_toy(sources, tmp_path)
     (tmp_path / "artifacts" / trained_weights.WEIGHTS).write_bytes(b"of another job")
     load_pruned(tmp_path / "artifacts" / MASK, sources=sources)

@@ -1,4 +1,4 @@
-"""The files of a hub data set's split are chosen among those of the commit, whatever the card says."""
+"""Files of a hub data set's split: chosen among those of the commit, not by the card."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ def test_require_folder_names_what_there_is(tmp_path: Path) -> None:
         ("", "a", True),
     ],
 )
-def test_one_slip_is_told_from_another_name(name: str, meant: str, one: bool) -> None:
+def test_a_typing_error_is_distinguished_from_another_name(name: str, meant: str, one: bool) -> None:
     assert is_one_slip(name, meant) is one
     assert is_one_slip(meant, name) is one
 

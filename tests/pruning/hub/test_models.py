@@ -110,7 +110,7 @@ def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path
     assert (ended.last.time - ended.events[0].time).total_seconds() < 15
 
 
-def test_failures_of_the_hub_are_told_apart(published: FakeHub, tmp_path: Path) -> None:
+def test_failures_of_the_hub_are_distinguished(published: FakeHub, tmp_path: Path) -> None:
     assert ask(published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None)) == [
         ["PermanentError", "model_not_found", "model"],
         ["PermanentError", "revision_not_found", "revision"],
@@ -118,7 +118,7 @@ def test_failures_of_the_hub_are_told_apart(published: FakeHub, tmp_path: Path) 
     ]
 
 
-def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
+def test_a_refused_token_is_not_an_unreachable_hub(tmp_path: Path) -> None:
     """What it once opened is in the cache, which must not stand in for it."""
     hub = FakeHub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
     commit = hub.publish("org/private", toy_models.make_model(tmp_path / "toy"))

@@ -1,4 +1,4 @@
-"""Answers that no hub gives: whatever the hub's client raises becomes a named error."""
+"""Malformed answers of a hub: any exception of the hub's client becomes an error with a code."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ from pruning.hub.models import hub_errors
         OSError("cut"),
     ],
 )
-def test_whatever_the_client_raises_is_named(fault: Exception) -> None:
+def test_any_exception_of_the_client_is_named(fault: Exception) -> None:
     for kind in ("model", "dataset"):
         with pytest.raises(TemporaryError) as failure, hub_errors(kind, "org/toy"):
             raise fault

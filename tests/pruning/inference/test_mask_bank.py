@@ -1,4 +1,4 @@
-"""Many masks on one base answer as each alone does, to the last bit, in whatever order and from however many threads."""
+"""Mask bank: many masks on one base predict as each alone, to the last bit, in any order and from many threads."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Signal-to-noise of the scores' gradients: 1/19 for noise, 1 for a signal, whatever the regulariser pulls at."""
+"""Signal-to-noise of the scores' gradients: 1/19 for noise, 1 for a signal, for any regulariser."""
 
 import pytest
 import torch

@@ -59,7 +59,7 @@ def _drifting(draw: st.DrawFn) -> list[tuple[Floats, int]]:
 
 @settings(max_examples=400, deadline=None)
 @given(_drifting())
-def test_masks_are_those_of_a_full_stable_sort_whatever_was_selected_before(moments: Sequence[tuple[Floats, int]]) -> None:
+def test_masks_equal_a_full_stable_sort_after_any_earlier_selection(moments: Sequence[tuple[Floats, int]]) -> None:
     state = ThresholdState()
     for array, k in moments:
         scores = torch.from_numpy(array)

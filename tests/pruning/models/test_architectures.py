@@ -147,7 +147,7 @@ def test_the_base_is_as_before_and_the_mask_is_of_the_density_asked_for(trained:
     assert all(0 < mask.sum() < mask.size for mask in masks.values())
 
 
-def test_only_a_new_head_is_stored_beside_the_mask(trained: Trained) -> None:
+def test_only_a_new_head_is_stored_with_the_mask(trained: Trained) -> None:
     names = {event.name for event in trained.events if event.event == "artifact"}
     assert ("weights.safetensors" in names) == (trained.head == "classifier")
     assert (trained.artifacts / "weights.safetensors").is_file() == (trained.head == "classifier")
@@ -213,9 +213,7 @@ def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_
 @pytest.mark.parametrize("shape", toy_architectures.ALL)
 @pytest.mark.parametrize("configured", [None, 3, 7])
 @torch.no_grad()
-def test_a_classifier_pads_by_the_tokenizer_whatever_its_configuration_says(
-    tmp_path: Path, shape: str, configured: int | None
-) -> None:
+def test_a_classifier_pads_by_the_tokenizer_with_any_configuration(tmp_path: Path, shape: str, configured: int | None) -> None:
     folder = toy_architectures.make_model(tmp_path / shape, shape)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": configured}))

@@ -97,7 +97,7 @@ def test_more_token_ids_than_rows_of_the_embedding_are_refused(tmp_path: Path) -
         ({"0_Transformer/config.json": "{}", "modules.json": "[]"}, "model_config_missing", "m/0_Transformer"),
     ],
 )
-def test_folders_of_another_form_are_told_what_to_do(tmp_path: Path, files: dict[str, str], code: str, remedy: str) -> None:
+def test_folders_of_another_form_are_refused_with_a_remedy(tmp_path: Path, files: dict[str, str], code: str, remedy: str) -> None:
     folder = make_model(tmp_path / "m")
     if "config.json" not in files and "quant" not in str(files):
         (folder / "config.json").unlink()
@@ -109,7 +109,7 @@ def test_folders_of_another_form_are_told_what_to_do(tmp_path: Path, files: dict
     assert remedy in str(found)
 
 
-def test_a_sentencepiece_file_alone_is_told_how_to_convert(tmp_path: Path) -> None:
+def test_a_sentencepiece_file_alone_is_refused_with_the_conversion(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     (folder / "tokenizer.json").rename(folder / "spm.model")
     found = refusal(folder)

@@ -125,7 +125,7 @@ def test_what_passes_has_the_types_that_transformers_checks(model_type: str) -> 
                 continue
             try:
                 kind.from_dict({"model_type": model_type, name: value})
-            except Exception as fault:  # noqa: BLE001 - of whatever kind, it ends a trainer
+            except Exception as fault:  # noqa: BLE001 - of any kind, it ends a trainer
                 late.append((name, value, repr(fault)[:200]))
     assert late == []
 

@@ -1,4 +1,4 @@
-"""Mean pooling of classifiers: against the layers written out, whatever pads a row, and nothing left of it when it is released."""
+"""Mean pooling of classifiers: against the layers written out, with any padding, and removed without trace."""
 
 import copy
 import json
@@ -90,7 +90,7 @@ def test_the_layers_of_the_class_read_the_mean_of_the_tokens_and_no_padding(tmp_
 
 
 @torch.no_grad()
-def test_a_class_with_both_pools_as_it_is_told(tmp_path: Path) -> None:
+def test_a_class_with_both_poolings_uses_the_requested_one(tmp_path: Path) -> None:
     path = toy_architectures.make_model(tmp_path / "modernbert", "modernbert")
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps({**config, "classifier_pooling": "mean"}))

@@ -30,7 +30,7 @@ def test_a_penalty_is_chosen_where_there_are_more_features_than_rows() -> None:
     assert error < rest[1].var()
 
 
-def test_classes_are_told_apart_and_logits_are_calibrated() -> None:
+def test_classes_are_distinguished_and_logits_are_calibrated() -> None:
     features, numbers = rows(3, 3000, 8, noise=2.0)
     labels = np.digitize(numbers, [-1.0, 1.0])
     fit = fit_readout(features[:500], labels[:500], "classification", 3)

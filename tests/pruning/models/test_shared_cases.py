@@ -1,4 +1,4 @@
-"""Model folders kept beside the repository, where there are some: each is loaded or refused as its kind asks for."""
+"""Model folders kept next to the repository, if there are any: each is loaded or refused as its kind requires."""
 
 from pathlib import Path
 

@@ -96,7 +96,7 @@ def test_waiting_has_an_end() -> None:
         assert not child.exited()
 
 
-def test_a_child_that_does_not_read_delays_nobody() -> None:
+def test_a_child_that_does_not_read_delays_no_caller() -> None:
     with ChildProcess(python("import time; time.sleep(60)")) as child:
         for _ in range(100):
             child.write_now(b"x" * (1 << 16))

@@ -1,4 +1,4 @@
-"""A program whose work is done leaves with its exit code, whatever the end of the interpreter would bring about."""
+"""Exit of a program whose work is done: its exit code does not depend on the interpreter's shutdown."""
 
 import os
 import signal
@@ -61,7 +61,7 @@ def test_the_ordinary_end_of_such_a_program_is_an_abort() -> None:
         ("raise KeyboardInterrupt", 130, "KeyboardInterrupt"),
     ],
 )
-def test_exit_codes_handlers_threads_and_output_are_as_ever(end: str, code: int, error: str) -> None:
+def test_exit_codes_handlers_threads_and_output_are_unchanged(end: str, code: int, error: str) -> None:
     done = run(end)
     assert done.returncode == code, done.stderr
     assert sorted(done.stdout.split()) == ["handler", "out", "thread"]

@@ -70,7 +70,7 @@ def test_what_cannot_be_divided_or_is_not_known_has_no_heads() -> None:
     assert head_densities({}, 0) == []
 
 
-def test_layers_are_told_by_their_numbers() -> None:
+def test_layers_are_recognised_by_their_numbers() -> None:
     assert layer_of("albert.encoder.groups.0.layers.3.attention.query") == "0.3"
 
 

@@ -136,7 +136,7 @@ def test_the_summary_has_the_numbers_that_matter() -> None:
         assert part.replace(" ", "") in said.replace(" ", "")
 
 
-def test_a_baseline_stands_beside_the_zero_shot_model_and_without_one_nothing_does() -> None:
+def test_a_baseline_is_shown_next_to_the_zero_shot_model() -> None:
     made = numbers()
     made["result"]["baseline"] = {
         "metrics": {"accuracy": 0.9312},
@@ -231,7 +231,7 @@ def test_nothing_asked_is_not_a_sparsity() -> None:
     assert "extra parameters" not in said
 
 
-def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> None:
+def test_a_browser_shows_it_without_messages_or_requests(tmp_path: Path) -> None:
     found = browser.find_browser()
     if found is None:
         pytest.skip("this machine has no Chromium (apt-get install chromium)")
@@ -246,7 +246,7 @@ def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> No
         assert "/image" in asked
 
 
-def test_a_density_asked_of_single_matrices_stands_beside_the_one_got() -> None:
+def test_a_requested_density_of_single_matrices_is_shown_next_to_the_measured_one() -> None:
     label = "Requested and reached density"
     assert label not in Elements(page(numbers())).tables
     given = numbers()

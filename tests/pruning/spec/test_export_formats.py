@@ -1,4 +1,4 @@
-"""The table of formats, and what it says no to."""
+"""Export formats: the table, and the combinations that it refuses."""
 
 from typing import get_args
 

@@ -166,14 +166,14 @@ def test_an_unknown_task_names_those_there_are() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(PruningSpec.model_fields)), JSON, max_size=4), st.booleans())
-def test_whatever_is_sent_is_a_spec_that_survives_json_or_a_refusal(sent: dict[str, Any], complete: bool) -> None:
+def test_any_json_is_a_spec_that_survives_json_or_a_refusal(sent: dict[str, Any], complete: bool) -> None:
     resolved = understood({"model": "m", "task": "sst2", **sent} if complete else sent)
     assert resolved is None or PruningSpec.model_validate_json(resolved.model_dump_json()) == resolved
 
 
 @settings(max_examples=100, deadline=None)
 @given(JSON)
-def test_whatever_is_sent_instead_of_a_custom_task_is_refused_or_understood(sent: Any) -> None:
+def test_any_json_as_a_custom_task_is_refused_or_parsed(sent: Any) -> None:
     for task in (sent, {**CUSTOM, "label_words": sent}, {**CUSTOM, "text": sent}, {**CUSTOM, "labels": sent}):
         understood({"model": "m", "task": task})
 

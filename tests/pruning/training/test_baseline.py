@@ -1,4 +1,4 @@
-"""The dense model fine-tuned beside a mask: it learns, changes nothing of the mask, and is redone alone after an interruption."""
+"""Dense baseline of a run: it learns, does not change the mask, and is repeated alone after an interruption."""
 
 import signal
 from pathlib import Path

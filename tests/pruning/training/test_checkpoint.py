@@ -26,8 +26,8 @@ def state(value: float) -> dict[str, torch.Tensor]:
 
 
 def checkpoints(folder: Path, belongs_to: str = "run") -> tuple[Checkpoints, list[int]]:
-    told: list[int] = []
-    return Checkpoints(folder, belongs_to, told.append), told
+    announced: list[int] = []
+    return Checkpoints(folder, belongs_to, announced.append), announced
 
 
 def saved(folder: Path, *steps: int, belongs_to: str = "run") -> Checkpoints:
@@ -95,7 +95,7 @@ def test_those_of_another_run_are_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_reported_and_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, told = checkpoints(tmp_path)
+    found, announced = checkpoints(tmp_path)
     found.save(1, state(1))
     found.wait()
 
@@ -108,8 +108,8 @@ def test_a_full_disk_is_reported_and_leaves_no_litter(tmp_path: Path, monkeypatc
         found.wait()
     assert caught.value.errno == errno.ENOSPC
     assert files(tmp_path) == ["step-0000000001.safetensors"]
-    assert told == [1]
-    found.wait()  # told once
+    assert announced == [1]
+    found.wait()  # announced once
 
 
 def test_a_full_disk_is_recognised_in_the_words_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +126,13 @@ def test_a_full_disk_is_recognised_in_the_words_of_the_library(tmp_path: Path, m
 
 
 def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
-    found, told = checkpoints(tmp_path / "c")
+    found, announced = checkpoints(tmp_path / "c")
     (tmp_path / "c").rmdir()
     (tmp_path / "c").write_text("a file in its place")
     found.save(1, state(1))
     with pytest.raises(OSError, match="irectory"):
         found.wait()
-    assert told == []
+    assert announced == []
 
 
 def test_a_failure_shows_at_the_next_save_at_the_latest(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.toy_datasets import read_lines
 
 _LEFT, _RIGHT = toy_models.FILLERS[:7], (*toy_models.GOOD, *toy_models.BAD)[:11]
 INTENTS = {f"why_{left}_{right}_charged": (left, right) for left in _LEFT for right in _RIGHT}
-"""Name → the two words by which its rows are told apart. All names share their first and last word, as many of BANKING77 do."""
+"""Name → the two words by which its rows are distinguished. All names share their first and last word, as many of BANKING77 do."""
 TASK: dict[str, Any] = {"dataset": "org/intents", "text": ["query"], "label": "intent", "labels": list(INTENTS)}
 FIELDS: dict[str, Any] = {"task": TASK, "head": "classifier", "validation_rows": None}
 

@@ -81,7 +81,7 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(("shape", "precision"), [*((shape, "fp32") for shape in toy_architectures.ALL), ("bert", "bf16")])
-def test_a_repeated_pass_is_the_pass_run_anew(
+def test_a_replayed_pass_equals_the_eager_pass(
     sources: Sources, shape: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropout and all, to the last bit: so no number of one batch has found its way into the recording."""
@@ -162,7 +162,7 @@ def test_weights_that_moved_are_not_read_where_they_were(toy: Toy) -> None:
     assert toy.record.recordings == 2
 
 
-def test_what_cannot_be_recorded_is_told_once_and_run_as_before(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_that_cannot_be_captured_is_logged_once_and_run_eagerly(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = toy.loss_of
 
     def asking(batch: Batch) -> torch.Tensor:

@@ -96,7 +96,7 @@ def test_two_processes_find_the_mask_of_one(
     if batch_size == 7:  # the last of five batches is a single row, of which the second process has no share
         leader, other = pair(sources, tmp_path, "stopped", spec)
         leader.next_event("checkpoint")
-        other.signal(signal.SIGTERM)  # whichever is told, all stop behind the same step
+        other.signal(signal.SIGTERM)  # whichever gets the signal, all stop behind the same step
         ends = [leader.finish(), other.finish()]
         assert [end.code for end in ends] == [ExitCode.STOPPED] * 2, [end.stderr for end in ends]
         assert ends[1].events == []

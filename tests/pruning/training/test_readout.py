@@ -35,7 +35,7 @@ def begun(sources: Sources, **fields: Any) -> Run:
 
 
 def accuracy(run: Run) -> float:
-    """On the rows that were looked at."""
+    """On the calibration rows."""
     rows = run.train.take(spaced_rows(len(run.train), run.spec.calibration_rows))
     logits = np.stack(compute_logits(run.head, rows, run.device))
     return float((logits.argmax(axis=1) == rows.labels.numpy()).mean())

@@ -1,4 +1,4 @@
-"""The reports of real runs: their numbers are those of the artifacts beside them, and an interruption leaves no gap."""
+"""Reports of real runs: their numbers equal those of the run's other artifacts, and an interruption leaves no gap."""
 
 import json
 from pathlib import Path
@@ -56,10 +56,10 @@ def test_the_numbers_are_those_of_the_artifacts(sources: Sources, tmp_path: Path
 
 
 def _announced_last(events: list[Event], work: Path) -> None:
-    told = {event.name: event for event in of_kind(events, "artifact")}
-    assert list(told)[-2:] == ["report.json", "report.html"]
-    assert told["report.html"].media_type == "text/html; charset=utf-8"
-    assert told["report.html"].bytes == (work / "artifacts" / "report.html").stat().st_size
+    announced = {event.name: event for event in of_kind(events, "artifact")}
+    assert list(announced)[-2:] == ["report.json", "report.html"]
+    assert announced["report.html"].media_type == "text/html; charset=utf-8"
+    assert announced["report.html"].bytes == (work / "artifacts" / "report.html").stat().st_size
 
 
 def test_a_run_that_was_interrupted_twice_has_the_curves_of_one_that_was_not(sources: Sources, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def make_sources(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Sources:
 
 def test_the_other_rows_make_the_mask_and_bad_ones_are_named(tmp_path: Path) -> None:
     given = [BAD[0], *ROWS[:10], BAD[1], *ROWS[10:], BAD[2]]
-    sources = make_sources(tmp_path / "mended", given)
+    sources = make_sources(tmp_path / "fixed", given)
     events = run_toy(sources, tmp_path / "skipping", bad_rows_limit=0.07, **FIELDS)
     alone = run_toy(make_sources(tmp_path / "clean", ROWS), tmp_path / "clean-run", **FIELDS | {"on_bad_rows": "refuse"})
     assert same_masks(tmp_path / "skipping", tmp_path / "clean-run")

@@ -181,7 +181,7 @@ def test_the_program_takes_a_mask_file_and_puts_its_digest_into_the_spec(
     assert missing.finish().last.code == "spec_unreadable"
 
 
-def test_what_the_earlier_run_trained_beside_its_mask_is_left_and_said(
+def test_other_weights_trained_by_the_earlier_run_are_left_with_a_warning(
     sources: Sources, masks: dict[str, Path], tmp_path: Path
 ) -> None:
     given, fields = started(sources, masks["classifier"], head="classifier", sparsity=0.9)

@@ -1,4 +1,4 @@
-"""Runs in a template: what was trained, stored and predicted reads the word at the same mask, whatever the texts spell."""
+"""Runs with a template: training, the stored mask and predictions read the same mask token, for any text."""
 
 from pathlib import Path
 

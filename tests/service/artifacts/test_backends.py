@@ -1,4 +1,4 @@
-"""Each artifact is read from the backend that holds it, whatever the setting is; a lost object is an error."""
+"""Artifact backends: an artifact is read from the one that holds it, with any setting; a lost object is an error."""
 
 from pathlib import Path
 

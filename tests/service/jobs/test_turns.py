@@ -54,7 +54,7 @@ def test_of_many_at_once_one_gets_it(database: Database, begun: bool) -> None:
         assert sum(pool.map(contend, range(4))) == 1
 
 
-def test_nobody_waits_for_the_turn_of_another(empty_postgres: str) -> None:
+def test_no_task_waits_for_the_turn_of_another(empty_postgres: str) -> None:
     """A worker whose maintenance takes long, or that is frozen in it, keeps no other from its heartbeat."""
     database = Database(empty_postgres)
     take(database, every_seconds=-1)

@@ -28,7 +28,7 @@ def test_connections_in_use_are_counted(database: Database, registry: CollectorR
         assert value("checked_out", "single_reads") == (1 if has_single_reads else None)
 
 
-def test_waits_are_counted_after_the_pool_was_made_anew(database: Database, registry: CollectorRegistry) -> None:
+def test_waits_are_counted_after_the_pool_was_recreated(database: Database, registry: CollectorRegistry) -> None:
     database.dispose()
     with database.read() as session:
         session.execute(text("SELECT 1"))

@@ -49,7 +49,7 @@ def test_old_jobs_are_deleted_batch_by_batch(
     assert left(database) == {young, waiting}
 
 
-def test_old_artifacts_are_deleted_but_for_the_mask(database: Database, settings: Settings, tmp_path: Path) -> None:
+def test_old_artifacts_are_deleted_except_for_the_mask(database: Database, settings: Settings, tmp_path: Path) -> None:
     job = factories.succeeded(database, tmp_path, reports=["report.html", "report.json"])
     running = factories.running(database)
     factories.store_file(database, running, tmp_path / "file", b"x")

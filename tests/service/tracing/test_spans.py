@@ -132,7 +132,7 @@ def test_a_process_that_forks_sends_the_spans_of_both() -> None:
 
 
 def test_the_variables_of_opentelemetry_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the SDK and of its exporter, but for the endpoint, which is the setting's."""
+    """Those of the SDK and of its exporter, except for the endpoint, which is the setting's."""
     monkeypatch.setenv("OTEL_SERVICE_NAME", "pruning")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")

@@ -62,7 +62,7 @@ def make_due(database: Database) -> None:
 
 def test_each_transition_is_sent_to_its_subscribers(database: Database, settings: Settings) -> None:
     everything, ends = register(database, settings), register(database, settings, FINAL_EVENTS)
-    other = register(database, settings, owner="somebody-else")
+    other = register(database, settings, owner="another")
     job = factories.running(database, metadata={"team": "nlp"})
     own = register(database, settings, FINAL_EVENTS, job_id=job.id)
     with database.write() as session:
@@ -134,7 +134,7 @@ def test_secrets_are_sealed_and_rotated(database: Database, settings: Settings) 
         with pytest.raises(SecretsUnavailableError):
             subscriptions.signing_secrets(session, other_key, row)
         with pytest.raises(WebhookNotFoundError):
-            subscriptions.get(session, webhook_id, owner="somebody-else")
+            subscriptions.get(session, webhook_id, owner="another")
 
 
 def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Database, settings: Settings) -> None:
@@ -245,7 +245,7 @@ def test_a_webhook_deleted_during_a_transition_does_not_fail_it(database: Databa
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_claim_does_not_lock_what_another_worker_sends(database: Database, settings: Settings) -> None:
-    """Of two workers that look at once one gets the message, and can record its result while the other is still at it."""
+    """Of two workers that claim at once one gets the message, and can record its result while the other is still at it."""
     register(database, settings)
     with database.write() as session:
         commands.request_cancel(session, factories.queued(database))

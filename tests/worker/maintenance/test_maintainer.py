@@ -95,7 +95,7 @@ def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:
         assert heartbeats.live_workers(session, within_seconds=60) == []
 
 
-def test_lost_jobs_are_looked_for_by_one_worker_at_a_time(harness: WorkerHarness) -> None:
+def test_lost_jobs_are_reaped_by_one_worker_at_a_time(harness: WorkerHarness) -> None:
     """However many there are: each of a thousand would read the rows of all others."""
     harness.context.stopping.set()
     maintainer = Maintainer(harness.context)

@@ -16,7 +16,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def attempts(harness: WorkerHarness) -> dict[tuple[str, str], float]:
-    """Attempts to prune by outcome and reason, but for those that nothing happened to."""
+    """Attempts to prune by outcome and reason, except for those that stayed at zero."""
     return attempts_in(harness.context.registry)
 
 

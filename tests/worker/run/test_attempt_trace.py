@@ -54,7 +54,7 @@ def test_an_attempt_is_one_tree_under_the_request(harness: WorkerHarness, traces
     assert attempt.status.status_code is StatusCode.UNSET
 
 
-def test_a_failure_is_told_by_its_code_alone(harness: WorkerHarness, traces: RecordedTraces) -> None:
+def test_a_failure_is_recorded_by_its_code_alone(harness: WorkerHarness, traces: RecordedTraces) -> None:
     submit(harness, traces)
     harness.run(harness.claim(), "permanent")
     for name in ("trainer.training", "job.attempt"):
@@ -117,15 +117,15 @@ def test_a_trainer_that_repeats_itself_gets_few_spans(traces: RecordedTraces, mo
     monkeypatch.setattr(attempt_trace, "_MOST_PHASES", 3)
     phases: list[Event] = [PhaseEvent(phase=name) for name in ("downloading", "tokenizing", "tokenizing", "training", "evaluating")]
     with spans.span("job.attempt"):
-        told = PhaseSpans(spans.begin("unused"))
+        spanner = PhaseSpans(spans.begin("unused"))
         for event in [*phases, CheckpointEvent(step=1)]:
-            told.handle(event)
-        told.leave()
+            spanner.handle(event)
+        spanner.leave()
     assert traces.names() == ["job.attempt", "trainer.downloading", "trainer.tokenizing", "trainer.training"]
     assert [event.name for event in traces.named("trainer.training").events] == ["checkpoint"]
 
 
-def test_a_collector_that_is_away_does_not_disturb_a_job(
+def test_an_unreachable_collector_does_not_disturb_a_job(
     harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("service.tracing.otel._SHUTDOWN_SECONDS", 0.05)

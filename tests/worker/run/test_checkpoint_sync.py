@@ -1,4 +1,4 @@
-"""Attempts with an object storage: resumed on another host, and not disturbed by a storage that is away."""
+"""Attempts with an object storage: resumed on another host, and not disturbed by an unreachable storage."""
 
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def test_an_artifact_that_cannot_be_stored_is_retried_later(
     harness: WorkerHarness, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
-    here = on_host(harness, storage_url.replace("bucket-", "nobody-made-"), "here")
+    here = on_host(harness, storage_url.replace("bucket-", "missing-"), "here")
     monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     job_id = harness.submit()
     failed = here.run(here.claim(), "success")

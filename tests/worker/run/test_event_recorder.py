@@ -23,9 +23,9 @@ def test_a_baseline_is_progress_and_leaves_the_metrics_of_the_mask_alone(harness
     job_id = harness.submit()
     assert harness.run(harness.claim(), "with_baseline") is Outcome.SUCCEEDED
     job = harness.job(job_id)
-    told = [event.data for event in harness.events(job_id) if event.type == "baseline"]
-    assert [(data["step"], data["rows_per_second"]) for data in told] == [(1, 40.0), (2, 40.0)]
-    assert told[-1]["metrics"] == {"accuracy": 0.95}
+    recorded = [event.data for event in harness.events(job_id) if event.type == "baseline"]
+    assert [(data["step"], data["rows_per_second"]) for data in recorded] == [(1, 40.0), (2, 40.0)]
+    assert recorded[-1]["metrics"] == {"accuracy": 0.95}
     assert (job.metrics["loss"], job.metrics["validation_accuracy"], job.metrics["rows_per_second"]) == (0.25, 0.9, 100.0)
     assert (job.metrics["baseline_step"], job.metrics["baseline_rows_per_second"]) == (2, 40.0)
     assert (job.step, job.total_steps) == (4, 4)

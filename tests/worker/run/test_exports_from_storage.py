@@ -105,7 +105,7 @@ def test_a_wait_for_the_storage_ends_when_the_job_is_cancelled(host: WorkerHarne
 
 def test_missing_credentials_are_a_retryable_failure(host: WorkerHarness, export: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket_module._client.cache_clear()
-    monkeypatch.setenv("AWS_PROFILE", "nobody-made")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)

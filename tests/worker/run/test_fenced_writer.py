@@ -1,4 +1,4 @@
-"""Fenced writes: retried while the database is away, and no longer than the lease holds."""
+"""Fenced writes: retried while the database is unreachable, and no longer than the lease holds."""
 
 import threading
 

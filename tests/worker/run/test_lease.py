@@ -19,7 +19,7 @@ def test_a_lease_is_renewed(harness: WorkerHarness) -> None:
         wait_until(lambda: harness.job(job_id).lease_expires_at != before, what="a heartbeat")
 
 
-def test_a_lease_expires_by_the_clock_when_the_database_is_away(
+def test_a_lease_expires_by_the_clock_when_the_database_is_unreachable(
     harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FakeClock()

@@ -116,7 +116,7 @@ def service(harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatc
 
 
 def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> str:
-    """A job of that model that has succeeded; nothing of its base is on this host any more."""
+    """A job of that model that has succeeded; the files of its base are no longer on this host."""
     path = make_mask(folder / "mask", folder / "toy")
     masks, info = mask_file.read(path)
     commit = hub.branches["org/private"]["main"]

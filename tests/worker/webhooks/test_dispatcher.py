@@ -161,7 +161,7 @@ def test_redirects_are_not_followed(harness: WorkerHarness) -> None:
 
 
 def test_an_address_that_turned_private_is_refused_at_the_call(harness: WorkerHarness) -> None:
-    """The same name leads to this machine by now; and http is not allowed any more either."""
+    """The same name resolves to this machine now; and http is no longer allowed."""
     with webhook_receiver() as receiver:
         webhook_id, _ = register(harness, receiver.url)
         cancel_a_job(harness)

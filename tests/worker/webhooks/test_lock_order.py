@@ -1,4 +1,4 @@
-"""Locks of webhooks and their messages on PostgreSQL: one order for all, so that nobody is sent back by a deadlock."""
+"""Locks of webhooks and their messages on PostgreSQL: one order for all, so that there are no deadlocks."""
 
 import base64
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def harness(harness: WorkerHarness) -> WorkerHarness:
     return harness
 
 
-def somebody_waits(database: Database) -> bool:
+def a_statement_waits(database: Database) -> bool:
     with database.read() as session:
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return bool(session.execute(text(waiting)).scalar_one())
@@ -59,7 +59,7 @@ def test_a_webhook_is_deleted_while_its_receiver_says_that_it_is_gone(
                 result = change(*arguments, **options)
                 if not deletions:
                     deletions.append(pool.submit(delete, database, webhook_id))
-                    wait_until(lambda: somebody_waits(database), what="the deletion to wait")
+                    wait_until(lambda: a_statement_waits(database), what="the deletion to wait")
                 return result
 
             return changed
@@ -73,9 +73,7 @@ def test_a_webhook_is_deleted_while_its_receiver_says_that_it_is_gone(
         subscriptions.get(session, webhook_id)
 
 
-def test_old_messages_are_deleted_but_for_those_that_somebody_holds(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_messages_are_deleted_except_for_locked_ones(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "_DELETED", 2)
     database = harness.context.database
     webhook_id, _ = register(harness, "http://127.0.0.1:1/")

@@ -12,7 +12,7 @@ from pruning.formats.codec.rans import CorruptFileError, Stream
 
 @settings(max_examples=25, deadline=None)
 @given(size=st.integers(1, 5000) | st.sampled_from([8192, 16384, 40_001]), seed=st.integers(0, 9))
-def test_symbols_survive_whatever_their_contexts(size: int, seed: int) -> None:
+def test_symbols_survive_in_any_context(size: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     contexts = random.integers(0, 81, size, dtype=np.uint8)
     symbols = random.integers(0, 256, size, dtype=np.uint8)  # most of them as unlikely as can be

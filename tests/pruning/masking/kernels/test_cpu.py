@@ -76,7 +76,7 @@ def test_the_mass_found_on_the_way_is_the_one_found_alone() -> None:
         assert layer.mass(2.0) == alone.mass(2.0)
 
 
-def test_a_mass_is_found_anew_once_torch_has_written_to_the_scores() -> None:
+def test_a_mass_is_computed_again_once_torch_has_written_to_the_scores() -> None:
     layer = layers_of()[0]
     before = layer.mass(1.0)
     layer.scores.add_(1.0)

@@ -62,7 +62,7 @@ def test_the_programs_compile(tmp_path: Path) -> None:
     run(["-m", "tests.pruning.masking.kernels.triton.compiling"], TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
 
 
-def test_why_there_are_no_programs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_missing_programs_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "_reasons", {})
     assert "NVIDIA" in availability.unavailable_reason(torch.device("cpu"))
     if torch.cuda.is_available():

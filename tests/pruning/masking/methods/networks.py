@@ -38,7 +38,7 @@ def linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
 
 
 def no_rows() -> Calibration:
-    """For methods that do not look at activations."""
+    """For methods that read no activations."""
     return Calibration(forward=lambda inputs: None, batches=iter(()))
 
 

@@ -30,7 +30,7 @@ def test_gradual_pruning_is_that_of_plain_autograd(loss_scale: float) -> None:
     networks.compare_step_by_step(networks.pruner_of(spec, loss_scale=loss_scale), expected)
 
 
-def test_the_largest_weights_of_each_matrix_stay_whatever_their_sign_and_scores() -> None:
+def test_the_largest_weights_of_each_matrix_stay_with_any_sign_and_scores() -> None:
     first, second = torch.tensor([[3.0, -4.0, 1.0, -2.0]]), torch.tensor([[10.0, -20.0], [-30.0, 5.0]])
     matrices = networks.matrices_of(first, second)
     networks.set_scores(matrices, [first, second])
@@ -74,7 +74,7 @@ def masks_of(seed: int, *shares: float) -> list[list[torch.Tensor]]:
     return found
 
 
-def test_the_seed_decides_whatever_was_drawn_before() -> None:
+def test_the_seed_decides_after_any_earlier_draw() -> None:
     torch.manual_seed(1)
     first = masks_of(5, 0.3)[0]
     torch.rand(17)

@@ -82,7 +82,7 @@ def test_gradients_in_bf16_are_widened_and_otherwise_the_same() -> None:
 
 
 @pytest.mark.parametrize("where", ["gradient", "loss", "companion"])
-def test_nothing_changes_any_more_once_something_is_not_finite(where: str) -> None:
+def test_nothing_changes_once_a_value_is_not_finite(where: str) -> None:
     ours = Updated(layers_of())
     ours.step([torch.randn(shape) for shape in SHAPES], numbers_of(1))
     before = [tensor.clone() for tensor in (*ours.scores, *ours.first, *ours.second)]

@@ -50,6 +50,6 @@ def test_groups_share_the_budgets_that_matrices_of_their_own_leave() -> None:
         for group, budget in zip(groups, budgets, strict=True):
             expected = allocation.by_mass_within([sizes[i] for i in group], [masses[i] for i in group], budget)
             assert [found[i] for i in group] == expected
-    nobody = MassAllocation(table, [], "redistribute")
+    empty = MassAllocation(table, [], "redistribute")
     counts = torch.tensor(sizes)
-    assert nobody.allocate_within(torch.ones(5, dtype=torch.float64), counts, torch.zeros(0, dtype=torch.int64)).tolist() == sizes
+    assert empty.allocate_within(torch.ones(5, dtype=torch.float64), counts, torch.zeros(0, dtype=torch.int64)).tolist() == sizes

@@ -172,7 +172,7 @@ def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_what_is_not_finite_is_told_later_and_changes_nothing(where: str) -> None:
+def test_a_value_that_is_not_finite_is_reported_later_and_changes_nothing(where: str) -> None:
     ours = on_device(plain_of(SmpS()))
     ours.step(0, [X])
     before = state(ours)
@@ -191,7 +191,7 @@ def test_what_is_not_finite_is_told_later_and_changes_nothing(where: str) -> Non
     assert all(map(torch.equal, state(ours), before))
 
 
-def test_a_score_that_is_not_a_number_is_told() -> None:
+def test_a_nan_score_is_reported() -> None:
     ours = on_device(plain_of(SmpL()))
     next(iter(ours.matrices.layers.values())).scores[0, 0] = math.nan
     with pytest.raises(ValueError, match="NaN"):

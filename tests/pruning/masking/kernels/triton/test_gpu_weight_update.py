@@ -1,4 +1,4 @@
-"""Biases beside the scores on a GPU, run by the interpreter: the steps of the plain pruner, clipped together, resumable."""
+"""Updates of biases and norms on a GPU, run by the interpreter: equal to those of the plain pruner, clipped together, resumable."""
 
 import math
 from typing import Any

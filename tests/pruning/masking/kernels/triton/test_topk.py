@@ -1,4 +1,4 @@
-"""The selection of a GPU against a stable sort: the same masks to the last bit, whatever the scores and the memory."""
+"""Top-k selection of a GPU against a stable sort: the same masks to the last bit, for any scores and memory layout."""
 
 import math
 
