@@ -24,9 +24,7 @@ def add_jobs(database_url: str, count: int) -> None:
     with database.read() as session:
         spec = session.scalars(select(Job.spec).order_by(Job.created_at.desc()).limit(1)).one()
     for start in range(0, count, _BATCH):
-        rows = [
-            {"id": new_job_id(), "status": Status.PAUSED, "spec": spec, "labels": {}} for _ in range(min(_BATCH, count - start))
-        ]
+        rows = [{"id": new_job_id(), "status": Status.PAUSED, "spec": spec} for _ in range(min(_BATCH, count - start))]
         with database.write() as session:
             session.execute(insert(Job), rows)
     if database.engine.dialect.name == "postgresql":
