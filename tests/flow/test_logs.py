@@ -79,7 +79,7 @@ def test_every_line_is_json_and_a_request_leads_to_its_job(settings: Settings, d
     assert accepted == job
     about = [line for line in done if line.get("job_id") == job]
     assert {(line["owner"], line["attempt"]) for line in about} == {("ann", 1)}
-    assert {line["logger"] for line in about} >= {"worker.run.loop", "worker.run.supervisor", "worker.run.event_recorder"}
+    assert {line["logger"] for line in about} >= {"worker.run.supervisor", "worker.run.event_recorder"}
     assert any("library: Authorization: Bearer [secret]" in line["event"] for line in about)
     for secret in (key, TOKEN, WEBHOOK_SECRET, "hunter22"):
         assert secret not in api.stderr + worker.stderr

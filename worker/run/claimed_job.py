@@ -62,6 +62,17 @@ class ClaimedJob:
             waited=(queued_at, job.claimed_at) if queued_at is not None and job.claimed_at is not None else None,
         )
 
+    def __str__(self) -> str:
+        """What it is to do, for a log line."""
+        if self.evaluation is not None:
+            return f"evaluates the mask of {self.mask_of}"
+        if self.mask_of is not None:
+            return f"exports the mask of {self.mask_of} to {', '.join(self.exports)}"
+        spec = self.spec
+        task = spec.get("task")
+        name = task.get("dataset") if isinstance(task, dict) else task
+        return f"{spec.get('model')}, {name}, {spec.get('method')}, sparsity {spec.get('sparsity')}"
+
     def log_context(self) -> AbstractContextManager[None]:
         """Inside the block all log lines of this thread, and of threads that copy its context, name the job, attempt and owner."""
         return bound_contextvars(job_id=self.fence.job_id, attempt=self.fence.attempt, owner=self.owner)

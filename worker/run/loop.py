@@ -3,7 +3,6 @@
 Called by the Celery task in ``worker.app``, in one of Celery's threads, and by ``worker.maintenance.maintainer`` in its own.
 """
 
-import logging
 import time
 
 from service import failpoints
@@ -12,8 +11,6 @@ from service.tracing import spans
 from worker.context import Context
 from worker.run.claimed_job import ClaimedJob
 from worker.run.supervisor import supervise
-
-log = logging.getLogger(__name__)
 
 
 def work(context: Context) -> int:
@@ -28,21 +25,9 @@ def work(context: Context) -> int:
             if claimed is None:
                 break
             with claimed.log_context():
-                log.info("claimed: %s", _format_spec(claimed))
                 supervise(claimed, context)
         attempts += 1
     return attempts
-
-
-def _format_spec(claimed: ClaimedJob) -> str:
-    if claimed.evaluation is not None:
-        return f"evaluates the mask of {claimed.mask_of}"
-    if claimed.mask_of is not None:
-        return f"exports the mask of {claimed.mask_of} to {', '.join(claimed.exports)}"
-    spec = claimed.spec
-    task = spec.get("task")
-    name = task.get("dataset") if isinstance(task, dict) else task
-    return f"{spec.get('model')}, {name}, {spec.get('method')}, sparsity {spec.get('sparsity')}"
 
 
 def claim(context: Context) -> ClaimedJob | None:

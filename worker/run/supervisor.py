@@ -56,6 +56,7 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
     counted = context.metrics.attempt(claimed.kind, str(claimed.spec.get("method")))
     with attempt_span(claimed, context.worker_id) as attempt, context.release_afterwards(claimed.devices), counted as metrics:
+        log.info("claimed: %s", claimed)  # inside the span, so that the line has its trace id
         try:
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)

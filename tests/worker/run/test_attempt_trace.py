@@ -1,6 +1,8 @@
 """Spans of attempts: the wait, the phases and the artifacts in one tree; failures by their codes; attempts of killed workers."""
 
 import contextlib
+import json
+import logging
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from sqlalchemy import update
 
 from pruning.events import CheckpointEvent, Event, PhaseEvent
 from service.db.models import Job
+from service.log_format import log_handler
+from service.log_settings import LogSettings
 from service.states import Status
 from service.tracing import spans
 from tests.recorded_traces import RecordedTraces, parent_id, span_id, trace_id
@@ -91,6 +95,19 @@ def test_a_worker_that_lost_its_lease_leaves_the_span_to_the_reaper(harness: Wor
     assert running.result() is Outcome.ABANDONED
     assert "job.attempt" not in traces.names()
     assert "trainer.training" in traces.names()
+
+
+def test_every_line_from_the_claim_on_has_the_trace_id(
+    harness: WorkerHarness, traces: RecordedTraces, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, request = submit(harness, traces)
+    claimed = harness.claim()
+    monkeypatch.setattr(caplog.handler, "formatter", log_handler("worker", LogSettings(log_format="json")).formatter)
+    with caplog.at_level(logging.INFO, "worker"):
+        harness.run(claimed, "permanent")
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert f"claimed: {claimed}" in [line["event"] for line in lines]
+    assert {line.get("trace_id") for line in lines} == {trace_id(request)}
 
 
 def test_a_second_attempt_has_a_span_and_a_wait_of_its_own(harness: WorkerHarness, traces: RecordedTraces) -> None:
