@@ -43,6 +43,7 @@ EXIT_CODES = {
     1: "the job failed or was cancelled, or another error occurred",
     2: "the request was refused, the command line cannot be understood, or an extra that the command needs is not installed",
     3: "the service cannot be reached, or cannot answer at the moment",
+    4: "the database is of a later version than this program, which therefore does not migrate it",
     130: "interrupted",
 }
 _BOOTSTRAP = Path(__file__).parents[2] / "pruning" / "processes" / "bootstrap.py"

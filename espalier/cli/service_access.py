@@ -155,11 +155,14 @@ def _storage_credentials(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def migrate(settings: "Settings") -> None:
-    """Bring the database to the schema of this version. Raises EspalierError for every error of the database."""
-    from service.db.migrate import upgrade
+    """Bring the database to the schema of this version; exits where it is of a later one. Raises EspalierError for every error of
+    the database."""
+    from service.db.migrate import SCHEMA_NEWER_EXIT_CODE, SchemaNewerError, upgrade
 
     try:
         upgrade(settings.database_url)
+    except SchemaNewerError as error:
+        fail(str(error), code=SCHEMA_NEWER_EXIT_CODE)
     except Exception as error:
         raise EspalierError(f"the database cannot be prepared: {error}") from error
 

@@ -17,11 +17,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from service.db.engine import Database
 
+SCHEMA_NEWER_EXIT_CODE = 4
+"""Of every program that was to migrate a database of a later version."""
 _MIGRATION_LOCK = 0x657370616C  # any number that no other user of the same PostgreSQL takes ("espal")
 _LOCK_SECONDS = 2
 """How long a migration waits for the lock of a table: later statements on the table wait behind it."""
@@ -36,11 +40,22 @@ class TablesInUseError(RuntimeError):
     """Other transactions held a table during all tries of the migration."""
 
 
+class SchemaNewerError(RuntimeError):
+    """The database is of a later version: its revision is none of this version's."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the database is at revision {revision}, of a later version than this one. In a rolling upgrade there is nothing to "
+            "do: API and workers of this version can use it as it is. Otherwise install the version that migrated it or a later one"
+        )
+
+
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to ``revision``; concurrent calls wait for each other, and the later ones find it done.
 
     On PostgreSQL API and workers may run: each migration is committed by itself and repeats what an interrupted one left
-    (``migrations.online``). Raises TablesInUseError when long transactions of others hold a table all the time.
+    (``migrations.online``). Raises SchemaNewerError, changing nothing, where a later version has migrated it, TablesInUseError when
+    long transactions of others hold a table all the time.
     """
     for _ in range(_ATTEMPTS):
         try:
@@ -51,6 +66,10 @@ def upgrade(url: str, revision: str = "head") -> None:
                 raise
             log.warning("a table is in use, the migration continues in %g s: %s", _PAUSE_SECONDS, error.orig)
             time.sleep(_PAUSE_SECONDS)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError) or error.__cause__.argument == revision:
+                raise
+            raise SchemaNewerError(error.__cause__.argument) from error
         else:
             return
     raise TablesInUseError(

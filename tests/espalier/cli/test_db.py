@@ -1,13 +1,14 @@
 """``espalier db check``: what it prints, its JSON, and its exit codes."""
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from typer.testing import CliRunner, Result
 
-from espalier.cli.main import app
+from espalier.cli.main import EXIT_CODES, app
 from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
 from service.db.models import ArtifactChunk
@@ -49,3 +50,18 @@ def test_leftover_objects_are_named_and_no_fault(database: Database, storage_url
 def test_an_unreachable_storage(database: Database, storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_STORAGE_URL", storage_url.replace("bucket-", "no-bucket-"))
     assert check().exit_code == 3
+
+
+def test_a_database_of_a_later_version_is_left_as_it_is(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = 'later_than_this'"))
+    upgraded = CliRunner().invoke(app, ["db", "upgrade"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("migrations", run_name="__main__")
+    assert (upgraded.exit_code, ended.value.code) == (4, 4)
+    assert 4 in EXIT_CODES
+    for said in (upgraded.stderr, capsys.readouterr().err):
+        assert "later_than_this" in said
+        assert "Can't locate" not in said
+    with database.read() as session:
+        assert session.scalars(text("SELECT version_num FROM alembic_version")).all() == ["later_than_this"]
