@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from pruning import failpoints
 from pruning.data.encoding import EncodedRows
+from pruning.data.holdout import DEFAULT_SHARE
 from pruning.errors import failed_write
 from pruning.files import atomic_write
 from pruning.spec.schema import PruningSpec
@@ -71,12 +72,28 @@ def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: s
     return total.hexdigest()
 
 
+def earlier_identity(
+    spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain", start_digest: str = ""
+) -> str | None:
+    """The same run as versions identified it that did not put the default ``validation_share`` into the spec; None: no other.
+
+    They held the same rows out, and the digest of the rows that are left tells these runs from all others.
+    """
+    if spec.validation_share != DEFAULT_SHARE:
+        return None
+    return identity(spec.model_copy(update={"validation_share": None}), base_digest, train, kernels, start_digest)
+
+
 class Checkpoints:
     """The checkpoints of one run in one folder."""
 
-    def __init__(self, folder: Path, belongs_to: str, written: Callable[[int], None]) -> None:
-        """``written`` is called from the background thread with the step of each checkpoint once it is on disk."""
+    def __init__(self, folder: Path, belongs_to: str, written: Callable[[int], None], earlier: str | None = None) -> None:
+        """``written`` is called from the background thread with the step of each checkpoint once it is on disk.
+
+        ``belongs_to`` is the :func:`identity` of the run, ``earlier`` its :func:`earlier_identity`.
+        """
         self.folder, self.belongs_to, self._written = folder, belongs_to, written
+        self._known = {belongs_to, earlier} - {None}
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
         self.unreadable: list[str] = []
@@ -94,7 +111,7 @@ class Checkpoints:
         for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
             try:
                 with safe_open(file, framework="pt") as stored:
-                    if (stored.metadata() or {}).get("belongs_to") != self.belongs_to:
+                    if (stored.metadata() or {}).get("belongs_to") not in self._known:
                         self.foreign.append(file.name)
                         continue
                     return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118

@@ -16,7 +16,7 @@ from pruning.sources import Sources
 from pruning.spec.export_formats import Format, unsupported_by_pooling
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends
-from pruning.training.checkpoint import Checkpoints, identity
+from pruning.training.checkpoint import Checkpoints, earlier_identity, identity
 from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
 from pruning.training.finalize import finalize
 from pruning.training.history import History
@@ -49,10 +49,9 @@ def train(
     failpoints.hit(failpoints.Failpoint.PREPARED)
     emit(PhaseEvent(phase="evaluating", message="the dense model, zero-shot"))
     before = run.evaluate("before", 0, emit)
+    about = run.spec, run.base_digest, run.train, run.pruner.kernels, run.start.sha256 if run.start else ""
     checkpoints = Checkpoints(
-        work / "checkpoints",
-        identity(run.spec, run.base_digest, run.train, run.pruner.kernels, run.start.sha256 if run.start else ""),
-        lambda step: emit(CheckpointEvent(step=step)),
+        work / "checkpoints", identity(*about), lambda step: emit(CheckpointEvent(step=step)), earlier_identity(*about)
     )
     first_step = resume(run, history, checkpoints, emit)
     _emit_started(run, first_step, emit)

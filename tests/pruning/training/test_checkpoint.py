@@ -17,7 +17,7 @@ from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training import checkpoint
-from pruning.training.checkpoint import Checkpoints, capture, identity, restore
+from pruning.training.checkpoint import Checkpoints, capture, earlier_identity, identity, restore
 from pruning.training.pruner import Pruner
 
 
@@ -212,3 +212,15 @@ def test_any_change_of_spec_weights_rows_or_teacher_is_another_run() -> None:
     same = identity(PruningSpec.model_validate(spec.model_dump()), "d", encoded([1, 2], [3]))
     assert identity(spec, "d", rows) == same
     assert len({same, *others}) == 8
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(0.1, True), (0.2, False), (None, False)])
+def test_only_the_share_that_is_the_default_may_be_missing_in_an_identity(
+    share: float | None, accepted: bool, tmp_path: Path
+) -> None:
+    without = PruningSpec(model="m", task="sst2")
+    spec, rows = without.holding_out(share), encoded([1, 2], [3])
+    assert earlier_identity(spec, "d", rows) == (identity(without, "d", rows) if accepted else None)
+    saved(tmp_path, 1, belongs_to=identity(without, "d", rows))
+    found = Checkpoints(tmp_path, "another", lambda step: None, earlier_identity(spec, "d", rows))
+    assert (found.latest() is not None, len(found.foreign)) == (accepted, 0 if accepted else 1)

@@ -15,6 +15,7 @@ from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.errors import error_details
 from pruning.spec.schema import PruningSpec
+from pruning.training.checkpoint import identity
 from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, run_toy, stop_after
 from tests.toy_datasets import read_lines
@@ -63,6 +64,25 @@ def test_rows_of_the_only_split_are_held_out_and_measured_on(sources: Sources, t
     assert any("held out" in event.message for event in events if event.event == "log")
     pruned = load_pruned(tmp_path / "run" / "artifacts" / "mask.safetensors", sources=sources)
     assert evaluate_mask(pruned, sources) == metrics_of(events)["final"]
+
+
+@pytest.mark.parametrize("given", [None, 0.1])
+def test_a_checkpoint_whose_identity_lacks_the_default_share_is_resumed(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: float | None
+) -> None:
+    """``given``: what the spec in the database has, which the first attempt by this version completes."""
+    assert sources.datasets_dir is not None
+    toy_datasets.write_splits(sources.datasets_dir / "org" / "older", {"train": reviews(32, 1)})
+    fields: dict[str, Any] = {"task": {**TASK, "dataset": "org/older"}, "validation_rows": None, "max_steps": 2}
+    with monkeypatch.context() as older:
+        older.setattr(
+            "pruning.training.train.identity",
+            lambda spec, *about: identity(spec.model_copy(update={"validation_share": None}), *about),
+        )
+        with pytest.raises(StoppedError):
+            run_toy(sources, tmp_path, should_stop=stop_after(1), **fields)
+    resumed = run_toy(sources, tmp_path, validation_share=given, **fields)
+    assert next(event for event in resumed if event.event == "started").resumed_from == 1
 
 
 def metrics_of(events: list[Event]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 def test_a_checkpoint_of_another_spec_is_not_resumed(sources: Sources, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         run_toy(sources, tmp_path, should_stop=stop_after(4))
-    assert of_kind(run_toy(sources, tmp_path, seed=7), "started")[0].resumed_from == 0
+    events = run_toy(sources, tmp_path, seed=7)
+    assert of_kind(events, "started")[0].resumed_from == 0
+    assert [event.level for event in of_kind(events, "log") if "step-0000000004.safetensors" in event.message] == ["warning"]
 
 
 def test_a_corrupt_newest_checkpoint_falls_back_and_still_ends_the_same(sources: Sources, tmp_path: Path) -> None:
