@@ -50,7 +50,7 @@ def test_what_arrives_as_it_was_stored_is_kept(tmp_path: Path, size: int | None)
 
 @pytest.mark.parametrize(("sha256", "size"), [("0" * 64, len(DATA)), (SHA256, len(DATA) - 1), ("", None)])
 def test_anything_else_is_refused_and_removed(tmp_path: Path, sha256: str, size: int | None) -> None:
-    with pytest.raises(CorruptDownloadError, match=r"^file arrived damaged$"):
+    with pytest.raises(CorruptDownloadError, match=r"^file "):
         write_verified(chunks(), tmp_path / "file", sha256=sha256, size=size)
     assert not [*tmp_path.iterdir()]
 

@@ -71,8 +71,9 @@ def test_a_bad_row_is_skipped_and_counted_by_its_number(tmp_path: Path, kind: st
     alone = load(tmp_path, replace(task, bad_rows_limit=None))
     assert (rows.texts, rows.labels, rows.words, rows.notes) == (alone.texts, alone.labels, alone.words, alone.notes)
     toy_datasets.write_splits(tmp_path / "d", {"train": [good, bad]})
-    with pytest.raises(PermanentError, match="row"):
+    with pytest.raises(PermanentError) as caught:
         load(tmp_path, replace(task, bad_rows_limit=None))
+    assert caught.value.code in ("rows_invalid", "labels_mismatch")
 
 
 def test_lines_that_are_no_rows_and_rows_without_a_column_are_skipped_too(tmp_path: Path) -> None:
@@ -93,10 +94,10 @@ def test_above_the_limit_the_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError) as caught:
         load(tmp_path, task_of("classification", 0.19))
     assert (caught.value.code, caught.value.param) == ("too_many_bad_rows", "bad_rows_limit")
-    assert "2 of 10 rows" in caught.value.message
+    assert "2 of 10 " in caught.value.message
     assert "0.19" in caught.value.message
-    assert "row 9, 10" in caught.value.message
-    assert "label_words gives" not in caught.value.message
+    assert "9, 10" in caught.value.message
+    assert "label_words" not in caught.value.message
 
 
 def test_a_task_that_no_row_fits_is_refused_as_if_nothing_were_skipped(tmp_path: Path) -> None:

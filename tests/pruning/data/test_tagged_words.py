@@ -27,22 +27,23 @@ def task(**fields: Any) -> Task:
 
 
 @pytest.mark.parametrize(
-    ("words", "place"), [("a b", "not a list"), ([], "not a list"), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")]
+    ("words", "place"), [("a b", ""), ([], ""), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")]
 )
 def test_words_that_are_none(words: Any, place: str) -> None:
-    with pytest.raises(PermanentError, match=rf"row 7: .*{place}"):
+    with pytest.raises(PermanentError, match=rf"row 7: .*{place}") as caught:
         check_words(words, "row 7")
+    assert caught.value.code == "rows_invalid"
 
 
 @pytest.mark.parametrize(
     ("tags", "place"),
     [
-        (["O"], "1 tags for 2 words"),
-        ("O O", "in place of tags"),
+        (["O"], "1 .*2 "),
+        ("O O", "'O O'"),
         (["O", "I-X"], "tag 2"),
         (["X", "O"], "tag 1"),
-        ([0, 1], "tag 1 is 0"),
-        (["O", None], "tag 2 is None"),
+        ([0, 1], "tag 1 .*0"),
+        (["O", None], "tag 2 .*None"),
     ],
 )
 def test_tags_that_do_not_fit(tags: Any, place: str) -> None:
@@ -54,9 +55,9 @@ def test_tags_that_do_not_fit(tags: Any, place: str) -> None:
 def test_ids_are_positions_in_labels() -> None:
     named = task(labels=["O", "B-X", "I-X"])
     assert check_tags([1, 2, 0], ["a", "b", "c"], named, "row") == ["B-X", "I-X", "O"]
-    with pytest.raises(PermanentError, match="tag 1 is 3"):
+    with pytest.raises(PermanentError, match=r"tag 1 .*3"):
         check_tags([3], ["a"], named, "row")
-    with pytest.raises(PermanentError, match="row 2 of it: tag 1"):
+    with pytest.raises(PermanentError, match=r"row 2 of it: .*1, 'B-Y'"):
         require_known_tags(["B-Y"], named.class_names, "row 2 of it", found=False)
 
 

@@ -40,11 +40,9 @@ def run(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch, should_stop:
 def test_a_process_that_dies_leaves_an_entry_and_a_warning_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = run(DIES, tmp_path, monkeypatch, lambda _: False)
     assert [event.message for event in of_kind(events, "phase")] == ["export csr"]
-    reason = "the process that made the exports ended early (signal 9)"
-    assert [event.message for event in of_kind(events, "log")] == [
-        f"there is no export csr: {reason}",
-        f"there is no export onnx: {reason}",
-    ]
+    for name, log in zip(("csr", "onnx"), of_kind(events, "log"), strict=True):
+        assert name in log.message
+        assert "signal 9" in log.message
     found = results.read(tmp_path)
     assert found is not None
     assert [(one.format, one.error and one.error.code) for one in found.exports] == [

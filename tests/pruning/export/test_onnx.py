@@ -60,5 +60,6 @@ def test_without_the_extra_it_names_what_is_missing(
 
 def test_a_model_that_one_file_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "_LARGEST", 100)
-    with pytest.raises(PermanentError, match="100"):
+    with pytest.raises(PermanentError, match="100") as refused:
         exporter.write_onnx(torch.nn.Linear(8, 8), ["input_ids"], tmp_path / "model.onnx", {})
+    assert refused.value.code == "export_unsupported"

@@ -1,5 +1,6 @@
 """``mask.espalier``: what goes in comes out, as the document says, and nothing else is taken for a mask."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -68,11 +69,11 @@ def test_a_write_that_fails_leaves_what_was_there_and_no_litter(path: Path, monk
     before = path.read_bytes()
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(compact_file, "_write_stream", full)
     masks = masks_of()
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
         compact_file.write(path, masks, info_of(masks))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert path.read_bytes() == before

@@ -159,4 +159,4 @@ def test_refusals_of_the_hub_are_final_unless_they_can_pass(tmp_path: Path, stat
     hub.refusals["datasets/org/shut"] = (status, "This repository was taken down.")
     ((*found, message),) = read(hub, tmp_path / "home", (TASK | {"dataset": "org/shut"}, "train", None))
     assert found == [kind, code]
-    assert ("This repository was taken down." in message) == (code == "hub_refused")
+    assert ("taken down" in message) == (code == "hub_refused")

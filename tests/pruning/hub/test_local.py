@@ -66,5 +66,6 @@ def test_a_name_like_a_folders_is_asked_for(tmp_path: Path) -> None:
     assert similar_name(tmp_path, "org/smal-bert") == "org/small-bert"
     assert similar_name(tmp_path, "something-else") is None
     assert similar_name(None, "x") is None
-    with pytest.raises(PermanentError, match='did you mean "minilm-l6-mlm"'):
+    with pytest.raises(PermanentError, match='"minilm-l6-mlm"') as caught:
         require_folder(tmp_path, "minilm-l6-mml")
+    assert caught.value.code == "model_not_found"

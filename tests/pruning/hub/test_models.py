@@ -188,7 +188,6 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
         arguments = arguments_of(tmp_path / "opened", spec, Sources())
         opened = finish(start([*arguments, "--token-file", str(file)], env=env))
     assert (refused.code, refused.last.code, refused.last.param) == (65, "model_not_found", "model")
-    assert "set a hub token that may read it if it is private" in refused.last.message
     assert opened.code == 0, opened.stderr
     assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
     output = opened.stderr + "".join(event.model_dump_json() for event in opened.events)

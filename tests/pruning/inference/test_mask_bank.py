@@ -146,5 +146,5 @@ def test_replaced_and_removed(sources: Sources, masks: dict[str, Path]) -> None:
     bank.add("a", masks["words"])
     assert bank.predictions("a", TEXTS) == load_pruned(masks["words"], sources=sources).predictions(TEXTS) != first
     bank.remove("a")
-    with pytest.raises(KeyError, match="has none"):
+    with pytest.raises(KeyError, match="'a'"):
         bank.predict("a", TEXTS)

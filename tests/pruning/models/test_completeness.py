@@ -101,5 +101,6 @@ def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) ->
 def test_zeros_throughout_are_refused(tmp_path: Path, part: str, message: str) -> None:
     folder = toy_architectures.make_model(tmp_path / "m", "bert")
     rewrite(folder, lambda weights: [tensor.zero_() for name, tensor in weights.items() if part in name])
-    with pytest.raises(PermanentError, match=message):
+    with pytest.raises(PermanentError, match=message) as caught:
         load(folder, "classifier")
+    assert caught.value.code == "model_weights_damaged"

@@ -103,7 +103,7 @@ def test_the_tokens_of_a_class_are_those_of_its_words(toy: Path) -> None:
 def test_a_word_in_pieces_is_refused_with_the_field_that_allows_it(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     assert "label_word_pieces" in str(refusal(folder, ("great", "unrelated")))
-    assert "head to classifier" in str(refusal(folder, ("great", "unrelated")))
+    assert "classifier" in str(refusal(folder, ("great", "unrelated")))
     check_model_folder(folder, ("great", "unrelated"), "label-words", "mean")
     with pytest.raises(PermanentError) as span:  # which has no other head
         check_model_folder(folder, ("great", "unrelated"), "span")

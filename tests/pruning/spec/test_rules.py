@@ -200,8 +200,8 @@ def test_the_head_follows_the_task() -> None:
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"method": "soft-movement"}, "emerges"),
-        ({"method": "l0"}, "emerges"),
+        ({"method": "soft-movement"}, "soft-movement"),
+        ({"method": "l0"}, "l0"),
         ({"preset": "upstream"}, "surplus"),
         ({"surplus": "drop"}, "surplus"),
         ({"pattern": "2:4"}, "2:4"),
@@ -249,5 +249,5 @@ def test_only_a_sequence_classifier_pools() -> None:
     for fields in ({}, {"task": "squad"}, {"task": tags}):
         found = fault(**fields, pooling="mean")
         assert (found["param"], found["code"]) == ("pooling", "spec_conflict")
-        assert ("set head to classifier" in found["message"]) is (not fields)
+        assert ("to classifier" in found["message"]) is (not fields)
     assert fault(head="classifier", pooling="max")["param"] == "pooling"

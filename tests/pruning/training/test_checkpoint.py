@@ -104,9 +104,8 @@ def test_a_full_disk_is_reported_and_leaves_no_litter(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     found.save(2, state(2))
-    with pytest.raises(OSError, match="No space") as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
         found.wait()
-    assert caught.value.errno == errno.ENOSPC
     assert files(tmp_path) == ["step-0000000001.safetensors"]
     assert announced == [1]
     found.wait()  # announced once
@@ -120,9 +119,8 @@ def test_a_full_disk_is_recognised_in_the_words_of_the_library(tmp_path: Path, m
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     found.save(1, state(1))
-    with pytest.raises(OSError, match="No space") as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
         found.wait()
-    assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
@@ -130,7 +128,7 @@ def test_a_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     (tmp_path / "c").rmdir()
     (tmp_path / "c").write_text("a file in its place")
     found.save(1, state(1))
-    with pytest.raises(OSError, match="irectory"):
+    with pytest.raises((NotADirectoryError, FileNotFoundError)):
         found.wait()
     assert announced == []
 
@@ -139,7 +137,7 @@ def test_a_failure_shows_at_the_next_save_at_the_latest(tmp_path: Path) -> None:
     found, _ = checkpoints(tmp_path / "c")
     (tmp_path / "c").rmdir()
     found.save(1, state(1))
-    with pytest.raises(OSError, match="c"):
+    with pytest.raises(FileNotFoundError):
         found.save(2, state(2))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, StoppedError
 from pruning.events import StartedEvent
 from pruning.formats import compact_file, mask_file
 from pruning.sources import Sources
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused_before_rows_are_read(
 
 def test_a_stopped_run_resumes_to_the_same_masks(sources: Sources, tmp_path: Path) -> None:
     whole = run_toy(sources, tmp_path / "whole", **FIELDS)
-    with pytest.raises(Exception, match="stopped"):
+    with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(5), **FIELDS)
     resumed = run_toy(sources, tmp_path / "cut", **FIELDS)
     assert [event.resumed_from for events in (whole, resumed) for event in events if isinstance(event, StartedEvent)] == [0, 5]

@@ -103,7 +103,7 @@ def test_exports_give_the_same_probabilities(sources: Sources, learnt: Path, tmp
 
 @pytest.mark.parametrize(
     ("value", "row"),
-    [("praise", "no list"), (["praise", "dusk"], "dusk"), ([3], "3"), ([True], "True"), ([None], "None"), (None, "no list")],
+    [("praise", "'praise'"), (["praise", "dusk"], "'dusk'"), ([3], "3"), ([True], "True"), ([None], "None"), (None, "None")],
 )
 def test_a_row_that_is_wrong_is_named(sources: Sources, tmp_path: Path, value: Any, row: str) -> None:
     rows = toy_datasets.topics(5, 1)
@@ -113,5 +113,5 @@ def test_a_row_that_is_wrong_is_named(sources: Sources, tmp_path: Path, value: A
     with pytest.raises(PermanentError) as caught:
         run_toy(Sources(sources.models_dir, tmp_path / "datasets", hub=False), tmp_path / "work", task=TASK)
     assert caught.value.code == "labels_mismatch"
-    assert "row 3 of split 'train'" in caught.value.message
+    assert "row 3 " in caught.value.message
     assert row in caught.value.message

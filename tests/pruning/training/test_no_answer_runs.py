@@ -86,6 +86,6 @@ def test_answers_that_are_not_in_the_context_are_named(sources: Sources, tmp_pat
     rows = questions(6, 1)
     rows[2] |= {"context": "a film", "answers": answers}
     toy_datasets.write_splits(tmp_path / "datasets" / "questions", {"train": rows, "validation": questions(6, 2)})
-    with pytest.raises(PermanentError, match="row 3 of split 'train'") as caught:
+    with pytest.raises(PermanentError, match=r"row 3 .*'train'") as caught:
         run_toy(Sources(sources.models_dir, tmp_path / "datasets", hub=False), tmp_path / "work", task=TASK, **FIELDS)
     assert caught.value.code == "rows_invalid"

@@ -1,5 +1,6 @@
 """Stopping and going on: a run that was interrupted ends as if it never had been."""
 
+import errno
 import signal
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,10 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Checkpoints, "_put", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
         run_toy(sources, tmp_path, checkpoint_every=4)
 
 

@@ -40,7 +40,7 @@ def test_the_other_rows_make_the_mask_and_bad_ones_are_named(tmp_path: Path) -> 
     assert finished(events)["skipped_rows"] == 3
     assert finished(alone)["skipped_rows"] == 0
     (warning,) = [event for event in of_kind(events, "warning") if event.code == "rows_skipped"]
-    assert "3 of 43 rows" in warning.message
+    assert "3 of 43 " in warning.message
     folder = tmp_path / "skipping" / "artifacts"
     report = json.loads((folder / "report.json").read_text())
     (split,) = report["data"]["skipped"]
