@@ -30,19 +30,19 @@ def test_every_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql+asyncpg://h"])
 def test_other_databases_are_refused(url: str) -> None:
-    with pytest.raises(ValidationError, match=r"database_url\n.*must be postgresql"):
+    with pytest.raises(ValidationError, match=r"database_url\n.*postgresql"):
         Settings(database_url=url)
 
 
 @pytest.mark.parametrize("url", ["amqp://h", "memory://", "filesystem:///elsewhere"])
 def test_other_brokers_are_refused(url: str) -> None:
-    with pytest.raises(ValidationError, match=r"broker_url\n.*must be filesystem"):
+    with pytest.raises(ValidationError, match=r"broker_url\n.*filesystem://"):
         Settings(broker_url=url)
 
 
 def test_a_lease_outlives_two_lost_heartbeats() -> None:
     Settings(lease_seconds=60, heartbeat_seconds=19)
-    with pytest.raises(ValidationError, match="heartbeat_seconds must be under a third"):
+    with pytest.raises(ValidationError, match=r"heartbeat_seconds .*lease_seconds"):
         Settings(lease_seconds=60, heartbeat_seconds=20)
 
 
@@ -78,9 +78,9 @@ def test_urls_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert (settings.database_url, settings.broker_url) == ("postgresql+psycopg://u:p@h/d", "redis://:p@h:6379/0")
     assert "u:p" not in repr(settings)
     monkeypatch.setenv("ESPALIER_BROKER_URL", "redis://elsewhere")
-    with pytest.raises(ValidationError, match="broker_url and broker_url_file are both set"):
+    with pytest.raises(ValidationError, match=r"broker_url .*broker_url_file"):
         Settings()
     monkeypatch.delenv("ESPALIER_BROKER_URL")
     (tmp_path / "broker_url").unlink()
-    with pytest.raises(ValidationError, match="cannot be read"):
+    with pytest.raises(ValidationError, match=r"broker_url_file .*No such file"):
         Settings()

@@ -71,7 +71,7 @@ def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql://h/d?pooler=session", "postgres://h/d?pooler=", "postgresql://h/d?pooler=1"])
 def test_only_the_pooler_that_is_served_can_be_named(url: str) -> None:
-    with pytest.raises(ValueError, match="pooler must be transaction"):
+    with pytest.raises(ValueError, match=r"pooler .*transaction"):
         normalize_database_url(url)
 
 

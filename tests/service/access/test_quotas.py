@@ -32,10 +32,10 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
         assert {owner: quotas.stored_bytes(session, owner) for owner in stored} == stored
         for quota in (Quota(), Quota(total=stored[None] + 1, per_owner=stored["me"] + 1)):
             quotas.check_submission(session, quota, "me")
-        with pytest.raises(QuotaExceededError, match=f"me .*{stored['me']} bytes"):
+        with pytest.raises(QuotaExceededError, match=f"me .*{stored['me']} "):
             quotas.check_submission(session, Quota(per_owner=stored["me"]), "me")
         quotas.check_submission(session, Quota(per_owner=stored["me"]), "you")
-        with pytest.raises(QuotaExceededError, match=f"{stored[None]} bytes"):
+        with pytest.raises(QuotaExceededError, match=f"{stored[None]} "):
             quotas.check_submission(session, Quota(total=stored[None]), "you")
 
 
@@ -62,7 +62,7 @@ def test_checkpoints_count_until_the_job_ends_but_not_against_its_result(databas
     quota = Quota(per_owner=100_000)
     with database.read() as session:
         assert quotas.stored_bytes(session, job.owner) == 1_000_000 + records(database)
-        with pytest.raises(QuotaExceededError, match="or cancel paused jobs"):
+        with pytest.raises(QuotaExceededError, match=r"\b100000\b"):
             quotas.check_submission(session, quota, job.owner)
     mask = factories.store_file(database, job, tmp_path / "file", b"mask", quota=quota)
     with database.write() as session:
@@ -77,7 +77,7 @@ def test_an_artifact_beyond_the_limit_leaves_nothing(database: Database, tmp_pat
     factories.store_file(database, job, tmp_path / "file", b"x" * 60, quota=Quota(100 + held, 60 + held))
     factories.store_file(database, job, tmp_path / "file", b"y" * 60, quota=Quota(60 + held, 60 + held))  # replaces it
     for quota in (Quota(total=99 + held), Quota(per_owner=99 + held)):
-        with pytest.raises(QuotaExceededError, match=r"report\.html.* 40 bytes"):
+        with pytest.raises(QuotaExceededError, match=r"report\.html.* 40 "):
             factories.store_file(database, job, tmp_path / "file", b"z" * 40, name="report.html", quota=quota)
     with database.read() as session:
         assert session.scalars(select(func.count()).select_from(Artifact)).one() == 1

@@ -1,6 +1,7 @@
 """Secrets: sealed for one owner and one name, under a key that the database does not hold."""
 
 import base64
+import re
 import stat
 import threading
 from pathlib import Path
@@ -60,13 +61,13 @@ def test_a_row_moved_to_another_owner_cannot_be_decrypted(database: Database, se
     put(database, settings)
     with database.write() as session:
         session.execute(update(Secret).values(owner="b"))
-    with pytest.raises(SecretsUnavailableError, match="another secret key"):
+    with pytest.raises(SecretsUnavailableError, match=r" of b .*ESPALIER_SECRET_KEY\b"):
         reveal(database, settings, "b")
 
 
 def test_another_key_cannot_decrypt_it(database: Database, settings: Settings) -> None:
     put(database, with_key(settings))
-    with pytest.raises(SecretsUnavailableError, match="set it again"):
+    with pytest.raises(SecretsUnavailableError, match=r" of a .*ESPALIER_SECRET_KEY\b"):
         reveal(database, with_key(settings, 2))
 
 
@@ -76,7 +77,7 @@ def test_malformed_keys_are_refused(database: Database, settings: Settings, tmp_
     file = tmp_path / "key"
     file.write_text(key)
     for bad in ({"secret_key": SecretStr(key)}, {"secret_key_file": file}):
-        with pytest.raises(SecretsUnavailableError, match="32 random bytes in base64") as refused:
+        with pytest.raises(SecretsUnavailableError, match=r"32 .*base64") as refused:
             put(database, settings.model_copy(update=bad))
         assert not key or key not in str(refused.value)
 
@@ -95,11 +96,11 @@ def test_the_embedded_service_creates_its_key_once(database: Database, settings:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.glob("secret*")] == ["secret.key"]
     file.unlink()
-    with pytest.raises(SecretsUnavailableError, match="cannot be read"):
+    with pytest.raises(SecretsUnavailableError, match=re.escape(str(file))):
         reveal(database, settings)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_without_a_key_the_error_names_the_settings(database: Database, settings: Settings) -> None:
-    with pytest.raises(SecretsUnavailableError, match="without ESPALIER_SECRET_KEY or ESPALIER_SECRET_KEY_FILE"):
+    with pytest.raises(SecretsUnavailableError, match=r"ESPALIER_SECRET_KEY .*ESPALIER_SECRET_KEY_FILE"):
         put(database, settings)

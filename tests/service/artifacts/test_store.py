@@ -117,16 +117,16 @@ def test_a_range_of_an_object_requests_no_more(database: Database, storage_url: 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 4), (0, len(DATA) + 1)])
 def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: int, stop: int) -> None:
     artifact_id = factories.store_file(database, factories.running(database), tmp_path / "file", DATA)
-    with pytest.raises(ValueError, match="are not inside"):
+    with pytest.raises(ValueError, match=f"{start}.*{stop}.*{len(DATA)}"):
         store.iter_bytes(database, artifact_id, start, stop)
 
 
 @pytest.mark.parametrize(
     ("size", "sha256", "message"),
     [
-        (len(DATA) - 1, None, "has more than"),
-        (len(DATA) + 1, None, "has less than"),
-        (0, None, "has more than"),
+        (len(DATA) - 1, None, f"more .*{len(DATA) - 1}"),
+        (len(DATA) + 1, None, f"less .*{len(DATA) + 1}"),
+        (0, None, "more .* 0 "),
         (len(DATA), "0" * 64, "0000"),
     ],
 )
@@ -270,7 +270,7 @@ def test_reading_a_deleted_artifact_raises(database: Database, target: str | Non
     reader = store.iter_bytes(database, made[job.id][0].id)
     with database.write() as session:
         commands.delete(session, job.id)
-    with pytest.raises(ArtifactNotFoundError, match="deleted while it was read"):
+    with pytest.raises(ArtifactNotFoundError, match=f"{factories.MASK}.*{job.id}"):
         next(reader)
 
 
@@ -280,7 +280,7 @@ def test_only_regular_files_are_stored(database: Database, tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe"):
-        with pytest.raises(ArtifactMismatchError, match=r"link|regular"):
+        with pytest.raises(ArtifactMismatchError, match=name):
             store.put(
                 database,
                 Fence.from_row(job),

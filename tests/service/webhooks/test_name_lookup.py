@@ -34,7 +34,7 @@ def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr("service.webhooks.name_lookup._SECONDS", 0.2)
     started = time.monotonic()
-    with pytest.raises(DestinationRefusedError, match=r"slow\.example has no address: its name server took more than"):
+    with pytest.raises(DestinationRefusedError, match=r"slow\.example .*\b0\.2\b"):
         resolve_checked("https://slow.example/", UrlPolicy(), "ann")
     assert time.monotonic() - started < 60
     answer.set()
@@ -73,5 +73,5 @@ def test_slow_names_of_one_owner_do_not_hold_up_others(monkeypatch: pytest.Monke
 def test_an_owner_with_too_many_threads_that_wait_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(name_lookup, "_CALLERS", ConcurrencyLimiter(1, 1))
     assert name_lookup._CALLERS.acquire("ann")
-    with pytest.raises(TooManyLookupsError, match="try again later"):
+    with pytest.raises(TooManyLookupsError):
         resolve_checked("https://example.com/", UrlPolicy(), "ann")

@@ -72,7 +72,7 @@ def test_a_host_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
 def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
     resolving(monkeypatch, "8.8.8.8", one)
-    with pytest.raises(DestinationRefusedError, match="not public"):
+    with pytest.raises(DestinationRefusedError, match=r"^example\.com .*public"):
         resolve_checked("https://example.com/", UrlPolicy(), "ann")
     assert len(resolve_checked("https://example.com/", UrlPolicy(allow_private=True), "ann").addresses) == 2
 
@@ -90,15 +90,15 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_spellings_of_the_loopback_address(url: str) -> None:
-    with pytest.raises(DestinationRefusedError, match=r"not public|has no address|URL"):
+    with pytest.raises(DestinationRefusedError, match=r"public|address|URL"):
         resolve_checked(url, UrlPolicy(), "ann")
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://example.com/", "must begin with https"),
-        ("ftp://example.com/", "must begin with https"),
+        ("http://example.com/", "https://$"),
+        ("ftp://example.com/", "https://$"),
         ("example.com/hook", "https://host/path"),
         ("https://", "https://host/path"),
         ("https://exa mple.com/", "https://host/path"),
@@ -108,9 +108,9 @@ def test_spellings_of_the_loopback_address(url: str) -> None:
         ("https://example.com/\r\nX: y", "https://host/path"),
         ("https://[fe80::1%25lo]/", "https://host/path"),
         ("https://example.com/" + "x" * 2048, "https://host/path"),
-        ("https://user:word@example.com/", "no user name"),
-        ("https://example.com/#part", "no fragment"),
-        ("https://example.com:22/", "port 22 is not allowed"),
+        ("https://user:word@example.com/", "user name"),
+        ("https://example.com/#part", "fragment"),
+        ("https://example.com:22/", "port 22 "),
     ],
 )
 def test_urls_that_are_refused_before_any_resolution(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
@@ -126,5 +126,5 @@ def test_a_host_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(DestinationRefusedError, match=r"example\.com has no address"):
+    with pytest.raises(DestinationRefusedError, match=r"example\.com .*Name or service not known"):
         resolve_checked("https://example.com/", UrlPolicy(allow_private=True), "ann")
