@@ -194,8 +194,9 @@ def test_a_file_that_does_not_match_its_digest_is_refused(make: Make, jobs: Jobs
 
 
 def test_where_predictions_are_disabled(make: Make) -> None:
-    with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED"):
+    with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED") as caught:
         make(predictions_enabled=False).require_enabled()
+    assert caught.value.code == "predictions_unavailable"
     make(predictions_enabled=True).require_enabled()
 
 
@@ -221,8 +222,9 @@ def test_an_owner_has_half_of_the_places(make: Make, mask: Artifact) -> None:
     service = make()
     service._queue_slots = ConcurrencyLimiter(2, 1)
     assert service._queue_slots.acquire("one")
-    with pytest.raises(UnavailableError, match="too many"):
+    with pytest.raises(UnavailableError) as caught:
         service.predict(mask, None, ["a"], None, "one")
+    assert caught.value.code == "predictions_busy"
     assert len(service.predict(mask, None, ["a"], None, "another")) == 1
 
 

@@ -63,8 +63,7 @@ def test_figures_beyond_an_owners_share_are_refused_at_once(client: TestClient) 
     assert slots.acquire(LOCAL)
     assert client.get(path).status_code == 200
     assert slots.acquire(LOCAL)
-    refused = assert_problem(client.get(path), 503, "figures_busy")
-    assert "try again" in refused["detail"]
+    assert_problem(client.get(path), 503, "figures_busy")
     assert slots.acquire("another owner"), "one owner took the slots of all"
     slots.release(LOCAL)
     slots.release("another owner")

@@ -67,14 +67,14 @@ def test_the_secret_is_shown_once(client: TestClient) -> None:
     [
         ({"url": "https://inside.example/"}, "/url", "inside.example resolves to"),
         ({"url": "https://127.0.0.1/"}, "/url", "has no address"),
-        ({"url": "http://receiver.example/"}, "/url", "must begin with https"),
-        ({"url": "https://absent.example/"}, "/url", "absent.example has no address"),
-        ({"url": URL, "events": []}, "/events", "must not be empty"),
+        ({"url": "http://receiver.example/"}, "/url", "https://"),
+        ({"url": "https://absent.example/"}, "/url", "absent.example"),
+        ({"url": URL, "events": []}, "/events", "empty"),
         ({"url": URL, "events": ["job.exploded"]}, "/events/0", "one of"),
-        ({"url": URL, "secret": "whsec_c2hvcnQ="}, "/secret", "24 to 64 random bytes"),
+        ({"url": URL, "secret": "whsec_c2hvcnQ="}, "/secret", "24 to 64"),
         ({"url": URL, "secret": "c" * 32}, "/secret", "whsec_"),
-        ({"url": URL, "colour": "red"}, "/colour", "there is no field colour"),
-        ({}, "/url", "url is missing"),
+        ({"url": URL, "colour": "red"}, "/colour", " colour"),
+        ({}, "/url", "url "),
     ],
 )
 def test_refusals(strict_client: TestClient, change: dict[str, Any], pointer: str, detail: str) -> None:

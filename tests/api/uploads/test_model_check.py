@@ -58,7 +58,8 @@ def test_a_use_is_checked_once(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     model, words = "mdl_" + "c" * 32, ModelUse("label-words", ("one",))
     for _ in range(2):
         uploaded_models.check_uploaded(model, MEMORY, folder, ModelUse())
-        with pytest.raises(PermanentError, match="no"):
+        with pytest.raises(PermanentError) as caught:
             uploaded_models.check_uploaded(model, MEMORY, folder, words)
+        assert caught.value.code == "label_word_unknown"
     uploaded_models.check_uploaded("mdl_" + "d" * 32, MEMORY, folder, ModelUse())
     assert checked == [ModelUse(), words, ModelUse()]

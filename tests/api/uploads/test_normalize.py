@@ -128,7 +128,10 @@ def test_a_parser_that_needs_too_much_is_ended(limits: ParseLimits) -> None:
     content = gzip.compress(b'{"a": [' + b"[[]]," * 3_000_000 + b"1]}\n")
     many = gzip.compress(jsonl(ROWS) * 400_000) if limits.seconds == 1 else content
     upload = {"train": SplitFile(FileFormat.JSONL, io.BytesIO(many))}
-    with pytest.raises(TooLargeError, match=r"memory|takes more than 1 s"), normalize_splits(upload, 10**9, limits):
+    with (
+        pytest.raises(TooLargeError, match="memory" if limits.seconds != 1 else r"\b1 s\b"),
+        normalize_splits(upload, 10**9, limits),
+    ):
         pass
 
 

@@ -98,12 +98,12 @@ def refuse_wide_columns() -> int:
     assert out.tell() < 30_000
     with pytest.raises(TooLargeError):
         made(FileFormat.PARQUET, out.getvalue())
-    with pytest.raises(TooLargeError, match="unpacked"):
+    with pytest.raises(TooLargeError, match=str(64 * 1024 * 1024)):
         made(FileFormat.PARQUET, out.getvalue(), 64 * 1024 * 1024)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UnknownFormatError, match="cannot read Parquet"):
+    with pytest.raises(UnknownFormatError, match="pyarrow"):
         next(read_parquet(io.BytesIO(as_parquet(ROWS)), MOST, []))
