@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete
 
 from pruning.data.local_check import check_dataset
+from pruning.files import CorruptDownloadError
 from pruning.spec.custom_task import CustomTask
 from service import datasets
 from service.db.engine import Database
@@ -86,7 +87,7 @@ def test_concurrent_fetches_and_removals_of_one_data_set(database: Database, har
 
 def test_a_damaged_download_is_not_used(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database, sha256="b" * 64)
-    with pytest.raises(OSError, match="damaged"):
+    with pytest.raises(CorruptDownloadError):
         inputs.fetch_dataset(database, harness.context.settings, spec_on(dataset), tmp_path)
     assert kept(harness) == []
 

@@ -1,5 +1,7 @@
 """Ticks of the maintainer, one by one and without its thread."""
 
+import re
+
 import pytest
 from sqlalchemy import delete
 
@@ -81,7 +83,7 @@ def test_a_job_that_asks_for_too_many_devices_gets_an_event(harness: WorkerHarne
         assert started(harness) == started(harness) == 0
     assert [line["job_id"] for line in lines if line["level"] == "warning"] == [job_id]
     (message,) = [event.data["message"] for event in harness.events(job_id) if event.type == "waiting"]
-    assert "8 devices, and no live worker has more than 1" in message
+    assert re.search(r"\b8 devices.*\b1\b", message)
 
 
 def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:

@@ -21,10 +21,10 @@ def test_messages_beyond_the_limit_are_refused_one_by_one() -> None:
 
 def test_other_events_beyond_the_limits_are_errors() -> None:
     limits, event = ReportLimits(), CheckpointEvent(step=1)
-    with pytest.raises(RejectedWriteError, match="event checkpoint has 65537 bytes"):
+    with pytest.raises(RejectedWriteError, match=r"checkpoint .*65537 "):
         limits.admits(event, 64 * 1024 + 1)
     assert all(limits.admits(event, 64 * 1024) for _ in range(1024))
-    with pytest.raises(RejectedWriteError, match="together"):
+    with pytest.raises(RejectedWriteError, match=r"\b67108864\b"):
         limits.admits(event, 1)
 
 
@@ -44,5 +44,5 @@ def test_metrics_without_end_are_a_bug(harness: WorkerHarness) -> None:
     outcome = harness.run(harness.claim(), "many_metrics")
     assert isinstance(outcome, Failed)
     assert outcome.code == "trainer_bug"
-    assert "event evaluation has" in outcome.message
+    assert "evaluation" in outcome.message
     assert harness.job(job_id).status is Status.FAILED
