@@ -35,6 +35,7 @@ def test_datasets(settings: Settings, tmp_path: Path) -> None:
         assert json.loads(espalier("show", dataset, "--json"))["name"] == "tickets"
         espalier("delete", dataset)
         assert json.loads(espalier("list", "--json")) == []
-        with pytest.raises(ApiError, match="no data set"):
+        with pytest.raises(ApiError) as refused:
             espalier("show", dataset)
+        assert refused.value.code == "dataset_not_found"
     assert runner.invoke(app, ["upload", "absent.csv", str(validation)]).exit_code == 2

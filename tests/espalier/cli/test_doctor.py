@@ -61,7 +61,7 @@ def test_a_variable_without_effect_is_a_note(monkeypatch: pytest.MonkeyPatch) ->
     found = checks.variables()
     assert found.state == "note"
     assert "ESPALIER_WORKER_SLOT, " in found.detail or "ESPALIER_WORKER_SLOT;" in found.detail
-    assert "did you mean ESPALIER_WORKER_SLOTS?" in found.detail
+    assert " ESPALIER_WORKER_SLOTS?" in found.detail
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

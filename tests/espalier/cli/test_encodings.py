@@ -84,10 +84,10 @@ def test_a_table_with_characters_that_the_terminal_lacks_is_printed(url: str, en
 def test_another_encoding_is_named_and_the_file_not_quoted(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "spec.json"
     file.write_bytes(content)
-    with pytest.raises(typer.BadParameter, match="not UTF-8") as refused:
+    with pytest.raises(typer.BadParameter, match="UTF-8") as refused:
         json_file(file, "--spec")
     assert "hush" not in str(refused.value)
-    with pytest.raises(typer.BadParameter, match="cannot be read"):
+    with pytest.raises(typer.BadParameter, match=re.escape(str(tmp_path / "none"))):
         text_file(tmp_path / "none", "--spec")
 
 

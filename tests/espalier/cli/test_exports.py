@@ -37,7 +37,7 @@ def test_exports_and_their_figures(mask: Path, tmp_path: Path, monkeypatch: pyte
     assert espalier.load_export(tmp_path / "out" / "csr").predict(["a lovely film"])
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2
-    assert "exists already" in again.stderr
+    assert str(tmp_path / "out") in "".join(again.stderr.split())
 
 
 def test_a_failed_export_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_failed_export_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path
     assert "GPU" in said
     code, said = run("pickle", mask.parent / "models")
     assert code == 2
-    assert "none of compact" in said
+    assert "pickle" in said
 
 
 def test_exports_are_requested_awaited_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_only_the_key_is_printed_to_standard_output(database: Database, caplog: 
         done = run("keys", "create", "ci")
     key = done.stdout.strip()
     assert api_keys.is_well_formed(key)
-    assert "cannot be shown again" in done.stderr
+    assert done.stderr
     assert key not in done.stderr
     assert key not in caplog.text
     with database.read() as session:

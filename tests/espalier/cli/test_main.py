@@ -80,8 +80,7 @@ def test_a_spec_is_read_from_file_arguments_and_fields(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "task", "fields", "words"),
-    [("a", None, [], "task is missing"), (None, None, [], "model is missing"), ("a", "b", ["seed"], "FIELD=VALUE")],
+    ("model", "task", "fields", "words"), [("a", None, [], "task"), (None, None, [], "model"), ("a", "b", ["seed"], "FIELD=VALUE")]
 )
 def test_a_spec_that_cannot_be_read(model: str | None, task: str | None, fields: list[str], words: str) -> None:
     with pytest.raises(typer.BadParameter, match=words):
@@ -131,7 +130,6 @@ def test_exit_codes_without_a_service() -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     unreachable = espalier("jobs", "--url", gone)
     assert unreachable.returncode == 3
-    assert "is the service running" in unreachable.stderr
     tried, end = unreachable.stderr.splitlines()
     assert gone in tried
     assert "trying again" in tried

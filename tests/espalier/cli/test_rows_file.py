@@ -54,12 +54,12 @@ def test_what_labels_are_taken_for(tmp_path: Path, labels: list[object], classes
 @pytest.mark.parametrize(
     ("content", "text", "label", "words"),
     [
-        ("text,label\nfine,\n", [], None, "row 1 .* has nothing in label"),
-        ("text,topic\nfine,a\n", [], None, "no column 'label'; it has text, topic"),
+        ("text,label\nfine,\n", [], None, "row 1 .* label"),
+        ("text,topic\nfine,a\n", [], None, "'label'.* text, topic"),
         ("a,b,label\nx,y,1\n", [], None, "a, b, label"),
-        ("text,label\n1,a\n2,b\n", [], None, "row 1 .* has no text"),
-        ("text,label\nfine,a,b,c\n", [], None, "row 1 of .* has 4 cells"),
-        ("text,label\n", [], None, "has no rows"),
+        ("text,label\n1,a\n2,b\n", [], None, "row 1 .* text"),
+        ("text,label\nfine,a,b,c\n", [], None, r"row 1 .*\b4\b"),
+        ("text,label\n", [], None, r"rows\.csv"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_sent(
@@ -74,19 +74,19 @@ def test_what_cannot_be_used_is_refused_before_anything_is_sent(
 def test_one_class_and_too_few_texts(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,label\nx,a\ny,a\n")
-    with pytest.raises(typer.BadParameter, match="to distinguish"):
+    with pytest.raises(typer.BadParameter, match="label has 1 "):
         RowsFile.read(path, [], None).classes()
     path.write_text("text,label\nx,a\ny,b\n")
-    with pytest.raises(typer.BadParameter, match="too few"):
+    with pytest.raises(typer.BadParameter, match=r"rows\.csv has 2 "):
         RowsFile.read(path, [], None).split()
 
 
 def test_columns_without_a_file_and_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert rows_of("sst2", None, None, dry_run=False) is None
-    for task, text, words in (("sst2", ["a"], "in place of TASK"), (f"{tmp_path}/no.csv", [], "no.csv")):
+    for task, text, words in (("sst2", ["a"], "TASK"), (f"{tmp_path}/no.csv", [], "no.csv")):
         with pytest.raises(typer.BadParameter, match=words):
             rows_of(task, text, None, dry_run=False)
-    with pytest.raises(typer.BadParameter, match="creates nothing"):
+    with pytest.raises(typer.BadParameter, match="espalier datasets upload"):
         rows_of(str(write(tmp_path / "rows.csv")), [], None, dry_run=True)
 
 
@@ -111,7 +111,7 @@ def test_lists_of_labels_are_a_multilabel_task(tmp_path: Path) -> None:
     assert [len(train), len(validation)] == [24, 6]
     assert {tuple(row["label"]) for row in validation} == {("b", "a"), (), ("a",)}
     path.write_text(path.read_text() + json.dumps({"text": "x", "label": "a"}) + "\n")
-    with pytest.raises(typer.BadParameter, match="every row a list"):
+    with pytest.raises(typer.BadParameter, match=r"label .*\['"):
         RowsFile.read(path, [], None).classes()
 
 

@@ -44,7 +44,7 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(make: type[C
 
 
 def test_a_key_of_another_type_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="not bytes"):
+    with pytest.raises(TypeError, match="bytes"):
         Client(FAR, b"esp_hush")  # type: ignore[arg-type]  # what a caller without types does
 
 
@@ -102,9 +102,8 @@ def test_a_service_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.
     with Client(f"http://127.0.0.1:{free_port()}", retries=0) as client, pytest.raises(UnreachableError) as direct:
         client.tasks()
     assert "proxy" not in str(direct.value)
-    with Client(FAR, retries=0) as client, pytest.raises(UnreachableError, match="through the proxy") as through:
+    with Client(FAR, retries=0) as client, pytest.raises(UnreachableError, match="HTTP_PROXY") as through:
         client.tasks()
-    assert "HTTP_PROXY" in str(through.value)
     assert "hush" not in str(through.value)
 
 

@@ -71,7 +71,7 @@ def test_ids_are_one_segment_of_a_path() -> None:
     for empty in ("", ".", ".."):
         with pytest.raises(ValueError, match="jobs"):
             resource_path("jobs", empty)
-    with pytest.raises(TypeError, match="not int"):
+    with pytest.raises(TypeError, match="int"):
         resource_path("jobs", 7)
 
 

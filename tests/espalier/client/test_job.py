@@ -32,7 +32,7 @@ def test_a_result_is_a_dict_and_an_object() -> None:
     assert (result["final"]["accuracy"], result.final["accuracy"], result.get("final")) == (0.9, 0.9, RESULT["final"])
     assert (result.final.accuracy, result.mask_bytes) == (0.9, 10)  # type: ignore[attr-defined]
     assert {"final", "mask_bytes"} <= {*dir(result)}
-    with pytest.raises(AttributeError, match=r"no finale here; there are primary_metric, before, final, mask_bytes"):
+    with pytest.raises(AttributeError, match=r"finale.*primary_metric, before, final, mask_bytes"):
         _ = result.finale
     assert json.loads(json.dumps(result)) == RESULT
     for copied in (copy.deepcopy(result), pickle.loads(pickle.dumps(result))):

@@ -92,7 +92,7 @@ def test_the_suffix_of_the_file_decides_the_format_of_the_plot(tmp_path: Path) -
     handler, asked = script(httpx.Response(200, content=b"<svg/>"))
     assert talking(handler).sweep_plot("swp_1", tmp_path / "a.SVG").read_bytes() == b"<svg/>"
     assert asked[0].url.path == "/v1/sweeps/swp_1/plot.svg"
-    with pytest.raises(ValueError, match=r"must end in \.svg or \.png"):
+    with pytest.raises(ValueError, match=r"\.svg or \.png"):
         talking(handler).sweep_plot("swp_1", tmp_path / "a.pdf")
 
 
@@ -127,7 +127,8 @@ def test_invalid_sweep_options_are_refused(arguments: list[str], reason: str) ->
 
 def test_watch_shows_the_table_and_fails_with_a_job(posted: list[httpx.Request]) -> None:
     done = CliRunner().invoke(app, ["sweep", "--sparsities", "0.9", "--watch", "--json"])
-    assert "1 jobs of swp_1 have not succeeded: 1 succeeded, 1 failed" in str(done.exception)
+    assert "swp_1" in str(done.exception)
+    assert "1 succeeded, 1 failed" in str(done.exception)
     assert json.loads(done.stdout)["status"] == "ended"
     assert "0.8750" in done.stderr
     assert [request.method for request in posted] == ["POST", "GET", "GET"]

@@ -34,7 +34,8 @@ def test_it_is_said_and_the_error_names_address_and_limit(silent: str, monkeypat
         client.tasks()
     assert slow == [f"waiting for {silent} … (at most 0.3 s)"] * 2, "a second connection may lead to one that works, a third not"
     assert len(retried) == 1
-    assert f"no answer from {silent}: it accepts connections, but nothing came within 0.3 s" in str(gone.value)
+    assert silent in str(gone.value)
+    assert "0.3 s" in str(gone.value)
 
 
 async def _events(url: str) -> None:
@@ -46,7 +47,7 @@ async def _events(url: str) -> None:
 def test_streams_have_the_same_limit(silent: str) -> None:
     import asyncio
 
-    with pytest.raises(UnreachableError, match=r"within 0\.3 s"):
+    with pytest.raises(UnreachableError, match=r"0\.3 s"):
         asyncio.run(_events(silent))
 
 
