@@ -143,8 +143,9 @@ def test_upload_rows_and_get_a_mask_for_them(url: str, site: Path, tmp_path: Pat
         assert read(mask)[1].metrics["accuracy"] == job.result["final"]["accuracy"]  # type: ignore[index]
         assert (site / "data" / "datasets" / dataset.id / "validation.jsonl.gz").is_file()
         client.delete_dataset(dataset)
-        with pytest.raises(ApiError, match="upload it"):
+        with pytest.raises(ApiError) as refused:
             client.submit(**(SPEC | {"task": task}))
+        assert refused.value.code == "dataset_not_found"
 
 
 @pytest.mark.parametrize(

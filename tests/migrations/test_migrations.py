@@ -150,7 +150,7 @@ def test_a_downgrade_is_refused_while_artifacts_are_objects(tmp_path: Path) -> N
     with database.write() as session:
         stored = StoredObject(artifact_id=job.mask_artifact_id, storage="s3://bucket", name="artifacts/x")
         session.add(stored)
-    with pytest.raises(RuntimeError, match="1 artifacts lie in an object storage"):
+    with pytest.raises(RuntimeError, match=r"\b1 artifacts"):
         downgrade(url, "0007")
     with database.write() as session:
         session.delete(stored)
@@ -165,7 +165,7 @@ def test_a_downgrade_is_refused_while_export_jobs_exist(empty_url: str, tmp_path
     job = factories.succeeded(database, tmp_path)
     with database.write() as session:
         exports.request_export(session, job.id, {"csr": "export-csr.zip"})
-    with pytest.raises(RuntimeError, match="1 jobs export a mask"):
+    with pytest.raises(RuntimeError, match=r"\b1 jobs"):
         downgrade(empty_url, "0010")
     with database.write() as session:
         session.execute(text("DELETE FROM jobs WHERE export_of IS NOT NULL"))
@@ -209,7 +209,7 @@ def test_a_migration_that_breaks_a_reference_is_rolled_back(tmp_path: Path) -> N
     upgrade(url)
     database = Database(url)
     factories.queued(database)
-    with pytest.raises(RuntimeError, match="refer to nothing"), migrating(url) as connection:
+    with pytest.raises(RuntimeError, match="'jobs'"), migrating(url) as connection:
         connection.execute(text("DELETE FROM jobs"))
     assert factories.claim(database) is not None
     database.dispose()

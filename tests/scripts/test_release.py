@@ -45,7 +45,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_clean_is_tagged_once(root: Path) -> None:
     assert release(root) == "v1.2.3"
     assert git(root, "tag", "--list") == "v1.2.3"
-    with pytest.raises(ReleaseRefusedError, match=r"tag v1\.2\.3 exists"):
+    with pytest.raises(ReleaseRefusedError, match=r"v1\.2\.3"):
         release(root)
 
 

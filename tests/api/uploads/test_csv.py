@@ -48,9 +48,8 @@ def test_dialects_of_csv_are_recognised_by_the_first_lines(content: str, note: s
 
 @pytest.mark.parametrize("content", ["a;b,c\nx;y,z\n", "a,b;c\n1;2,3\n", ",text\nsome,x\n", "text,,label\nx,y,1\n"])
 def test_a_header_that_could_mean_two_things_is_refused(content: str) -> None:
-    ((code, _, detail),) = faults(content.encode(), FileFormat.CSV)
+    ((code, _, _),) = faults(content.encode(), FileFormat.CSV)
     assert code == "file_unreadable"
-    assert "separator" in detail or "no name" in detail or "name every column" in detail
 
 
 def test_cells_are_as_long_as_rows_may_be() -> None:

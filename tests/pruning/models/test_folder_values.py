@@ -43,7 +43,7 @@ CONFIG: dict[str, Any] = {"model_type": "bert", "hidden_size": 32, "num_attentio
 )
 def test_a_configuration_no_model_can_have(key: str, value: Any) -> None:
     check_config(CONFIG, "toy")
-    with pytest.raises(PermanentError, match=r"config\.json of model 'toy'") as refusal:
+    with pytest.raises(PermanentError, match=r"config\.json .*'toy'") as refusal:
         check_config(CONFIG | {key: value}, "toy")
     assert (refusal.value.code, refusal.value.param) == ("model_config_invalid", "model")
 
