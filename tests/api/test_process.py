@@ -17,6 +17,7 @@ def _restored() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_restored")
 def test_the_collector_leaves_the_application_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))

@@ -11,6 +11,8 @@ import pytest
 from tests.api.fuzz import Outcome, run
 from tests.api.openapi.test_document import OPERATIONS
 
+pytestmark = pytest.mark.slow
+
 PROMISES = {
     "not_a_server_error",
     "status_code_conformance",

@@ -21,6 +21,8 @@ from pruning.data.batching import BatchStream
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
+pytestmark = pytest.mark.slow
+
 RECIPES = "espalier,smp-s,magnitude,movement,full,lora,probe"
 
 

@@ -95,6 +95,7 @@ def test_seconds_to_a_metric_are_read_between_two_points() -> None:
     assert group.seconds_to(0.95) == []
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for one in ROWS:
         rows.append(tmp_path / "rows.jsonl", one)

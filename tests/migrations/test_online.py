@@ -24,6 +24,7 @@ from tests import poolers, services
 from tests.conftest import or_skip
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.services
 _ROWS = 20_000
 _FILL = """
 INSERT INTO jobs (id, status, spec, metadata, priority, attempt, attempts_spent, not_before, step, metrics, event_seq,

@@ -149,6 +149,7 @@ def bits(masks: Path, name: str, matrices: Matrices) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_sixty_float64_steps_equal_the_reference(name: str) -> None:
     trace = json.loads((GOLDEN / name / "trace_f64.json").read_text())

@@ -55,6 +55,7 @@ def batches() -> list[tuple[dict[str, Tensor], Tensor]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [SmpL(), SmpS(temperature=1.0, surplus="drop")], ids=["smp-l", "smp-s"])
 def test_every_mask_bit_of_a_run_equals_the_plain_loop(method: SmpL | SmpS) -> None:
     plain = PlainSmp(small_bert().eval(), WORDS, MASK_TOKEN, STEPS, RAMP, DENSITY, allocate=isinstance(method, SmpS))
@@ -87,6 +88,7 @@ def test_every_mask_bit_of_a_run_equals_the_plain_loop(method: SmpL | SmpS) -> N
     assert len(changed) > RAMP - 3  # the density fell at almost every step of the ramp
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["smp_l_0.10", "smp_s_0.10"])
 def test_the_plain_loop_equals_the_traces_of_the_reference_code(name: str) -> None:
     if not (GOLDEN / name).is_dir():

@@ -47,6 +47,7 @@ def fill(path: str, job: str) -> str:
     return path
 
 
+@pytest.mark.slow
 def test_head_is_get_without_a_body_on_every_route(url: str, jobs: Jobs) -> None:
     job = jobs.queued()
     with httpx.Client(base_url=url) as client:

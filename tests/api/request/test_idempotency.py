@@ -106,6 +106,7 @@ def test_the_answer_and_the_job_are_stored_together(
     assert client.post("/v1/jobs", json=BODY, headers=KEY).headers["idempotency-replayed"] == "true"
 
 
+@pytest.mark.slow
 def test_two_hundred_clients_make_each_job_once(settings: Settings, database: Database) -> None:
     """Ten requests, each by twenty clients at once, who try again while the answer says so."""
     clients, requests = 200, 10

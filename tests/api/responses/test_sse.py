@@ -143,6 +143,7 @@ def test_streams_are_bounded_and_their_slots_are_released(client: TestClient, jo
         assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
     settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

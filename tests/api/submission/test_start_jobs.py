@@ -34,6 +34,7 @@ def test_a_job_starts_from_one_that_succeeded(client: TestClient, jobs: Jobs) ->
     assert [each["spec"]["init_from"] for each in listed] == [start, start]
 
 
+@pytest.mark.slow
 def test_what_is_no_mask_of_ones_own_is_refused(client: TestClient, jobs: Jobs) -> None:
     others = jobs.succeeded()
     with jobs.database.write() as session:

@@ -30,6 +30,7 @@ def test_what_the_files_say_and_what_is_refused(folder: Path) -> None:
     assert (caught.value.code, caught.value.param) == ("label_word_unknown", "label_words.1")
 
 
+@pytest.mark.slow
 def test_a_tokenizer_whose_rules_need_too_much_memory_is_ended(folder: Path) -> None:
     double = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
     change_tokenizer(folder, normalizer={"type": "Sequence", "normalizers": [double] * 40})

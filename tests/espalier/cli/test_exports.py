@@ -24,6 +24,7 @@ def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_mask(folder / "mask.safetensors", folder / "models" / "bert")
 
 
+@pytest.mark.slow
 def test_exports_and_their_figures(mask: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "SECONDS", 0.0)
     command = ["export", str(mask), "--to", "compact", "--to", "csr", "-o", str(tmp_path / "out"), "--json"]
@@ -55,6 +56,7 @@ def test_a_failed_export_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path
     assert "pickle" in said
 
 
+@pytest.mark.slow
 def test_exports_are_requested_awaited_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:
     done = jobs.succeeded()
     assert json.loads(espalier("exports", done, "--json")) == []

@@ -33,6 +33,7 @@ def test_commands_take_beginnings(espalier: Run, jobs: Jobs) -> None:
     espalier("delete", job[4:-1])
 
 
+@pytest.mark.slow
 def test_a_job_starts_from_the_mask_of_another_that_is_named_by_its_beginning(espalier: Run, jobs: Jobs) -> None:
     start = jobs.succeeded()
     for name in ("last", start[:-2], start):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from espalier.cli.queue_place import waits_for
 from espalier.client.models import Job
@@ -13,6 +14,7 @@ from tests.api.conftest import Jobs
 from tests.espalier.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_jobs(espalier: Run, url: str, jobs: Jobs, tmp_path: Path) -> None:
     done = jobs.succeeded()
     job = espalier("submit", "bert-base-uncased", "sst2", "--set", 'metadata={"team": "nlp"}').strip()

@@ -62,6 +62,7 @@ def test_tsv_in_csv_out(at: str, jobs: Jobs, tmp_path: Path) -> None:
     assert json.loads(second["prediction.probabilities"]) == {"a": 1.0}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_used_is_refused_before_the_first_request(at: str, jobs: Jobs, tmp_path: Path) -> None:
     job, target = jobs.succeeded(), tmp_path / "out.jsonl"
     source = tmp_path / "rows.jsonl"

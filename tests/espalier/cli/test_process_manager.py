@@ -34,6 +34,7 @@ def test_a_process_that_ends_is_started_again_after_growing_pauses(monkeypatch: 
     assert lines == [f"the test process ended (exit code 3); it is started again in {pause:g} s" for pause in (0.01, 0.02, 0.04)]
 
 
+@pytest.mark.slow
 def test_all_are_asked_to_stop_and_what_does_not_is_killed(tmp_path: Path) -> None:
     lines, stopping, hurry = list[str](), threading.Event(), threading.Event()
     ready = tmp_path / "ready"

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.espalier.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_webhooks(espalier: Run) -> None:
     secret = espalier("webhooks", "create", "http://127.0.0.1:9999/x", "--event", "job.failed").strip()
     assert secret.startswith("whsec_")

@@ -178,6 +178,7 @@ def test_a_run_has_a_cache_where_there_is_a_folder_and_room(tmp_path: Path) -> N
     assert from_sources(Sources(token_cache=tmp_path), print) == TokenCache(tmp_path, 1024**3, print)
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_same_bits_whether_tokens_were_found_or_not(tmp_path: Path) -> None:
     toy_models.make_model(tmp_path / "models" / "bert")
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=MIN_ROWS)

@@ -93,6 +93,7 @@ def require_same_logits(pruned: PrunedModel, artifacts: Path) -> None:
     assert [[float(value) for value in row] for row in logits] == [row["logits"] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", STATIC, ids=named)
 def test_static_pruning_writes_no_weights_and_leaves_the_base(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     before = hash_of(base(sources) / "model.safetensors")
@@ -107,6 +108,7 @@ def test_static_pruning_writes_no_weights_and_leaves_the_base(sources: Sources, 
     require_same_logits(load_pruned(artifacts / MASK, sources=sources), artifacts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", CHANGING, ids=named)
 def test_a_mask_with_its_weights_gives_the_logits_of_its_training(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     model = base(sources, fields.get("model", "bert"))

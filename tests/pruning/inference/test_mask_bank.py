@@ -66,6 +66,7 @@ def question(name: str) -> tuple[list[str], list[str] | None]:
     return TEXTS, OTHERS if name in ("stsb", "readout") else None
 
 
+@pytest.mark.slow
 def test_every_switch_gives_what_the_mask_alone_gives(sources: Sources, masks: dict[str, Path]) -> None:
     bank = bank_of(sources, masks)
     alone = {name: load_pruned(mask, sources=sources) for name, mask in masks.items()}
@@ -82,6 +83,7 @@ def test_every_switch_gives_what_the_mask_alone_gives(sources: Sources, masks: d
     assert bank.predictions("sst2", TEXTS) == alone["sst2"].predictions(TEXTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES[1:])
 def test_heads_are_changed_on_every_architecture(sources: Sources, tmp_path: Path, shape: str) -> None:
     runs: dict[str, dict[str, Any]] = {"a": {}, "b": {"label_words": ["Yes", "No"], "seed": 2}}

@@ -34,6 +34,7 @@ def ask(cache: ModelCache, key: str, mask: Path, **more: Any) -> dict[str, Any]:
     return cache.respond({"key": key, "mask": str(mask), "weights": None, "texts": TEXTS, "pairs": None, **more})
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_mask(sources: Sources, masks: dict[str, Path]) -> None:
     expected = load_pruned(masks["bert"], sources=sources).predictions(TEXTS)
     answer = json.loads(json.dumps(ask(ModelCache(sources, 4), "a", masks["bert"])))

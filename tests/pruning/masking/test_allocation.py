@@ -60,6 +60,7 @@ def test_a_matrix_without_mass_gets_what_the_full_ones_cannot_take() -> None:
     assert by_mass([10, 10], [0.0, 1.0], 0.25, "redistribute") == [0, 5]
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(GROUPS, SHARE)
 def test_redistributing_keeps_exactly_the_density_asked_for(group: Sequence[tuple[int, float]], share: float) -> None:
@@ -81,6 +82,7 @@ def test_of_matrices_of_one_size_the_one_with_more_mass_never_keeps_less(n: int,
                 assert few <= many
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(GROUPS, SHARE)
 def test_dropping_is_the_formula_of_the_reference_code(group: Sequence[tuple[int, float]], share: float) -> None:

@@ -27,6 +27,7 @@ def test_a_device_without_bf16_is_refused_with_the_field_and_the_remedy(
     run_toy(sources, tmp_path, precision="fp32", max_steps=2)
 
 
+@pytest.mark.slow
 def test_a_run_in_bf16_stays_close_to_one_in_float32_and_keeps_its_scores_in_float32(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, captured: list[object]
 ) -> None:

@@ -256,6 +256,7 @@ def life(database: Database, tmp_path: Path) -> type[Life]:
     return type("LifeHere", (Life,), {"database": database, "folder": tmp_path})
 
 
+@pytest.mark.slow
 def test_any_order_of_operations_agrees_with_the_model(life: type[Life]) -> None:
     run_state_machine_as_test(
         life,

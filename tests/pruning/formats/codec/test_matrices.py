@@ -79,6 +79,7 @@ def any_mask(draw: st.DrawFn) -> Mask:
     return mask
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(any_mask(), min_size=1, max_size=4))
 def test_any_masks_survive_and_take_no_more_than_their_bits(masks: list[Mask]) -> None:

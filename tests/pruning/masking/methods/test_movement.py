@@ -98,6 +98,7 @@ def test_a_run_is_that_of_plain_autograd_with_a_rising_threshold() -> None:
     assert 0 < sum(kept) < pruner.matrices.total
 
 
+@pytest.mark.slow
 def test_the_density_reached_is_reported_and_falls_with_the_regulariser(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     reached = {}
