@@ -1,4 +1,4 @@
-"""The arrows between the packages, as a fact."""
+"""Import contracts between the packages, and modules that a fresh interpreter must not load."""
 
 import os
 import subprocess

@@ -144,7 +144,7 @@ def test_no_running_job_is_ended_to_have_fewer_workers() -> None:
     assert advanced["scalingModifiers"]["formula"] == " + ".join(counted)
 
 
-def test_what_is_not_known_is_not_rendered_in_silence(tmp_path: Path) -> None:
+def test_an_unknown_field_is_refused_by_the_renderer(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: []\nnamePrefix: a\n")
     with pytest.raises(ValueError, match="namePrefix"):
         render(tmp_path)

@@ -1,4 +1,4 @@
-"""Duplicate messages, requests and actors: the same is done twice, or by two at once."""
+"""Duplicate messages, requests and workers: the same work twice, or by two at once, has one effect."""
 
 from concurrent.futures import ThreadPoolExecutor
 

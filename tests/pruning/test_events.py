@@ -1,4 +1,4 @@
-"""The lines of the trainer: every kind of event survives the pipe, and nothing else is taken for one."""
+"""Events of the trainer: every kind survives the pipe, and other lines are not events."""
 
 import json
 from datetime import UTC, datetime

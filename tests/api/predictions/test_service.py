@@ -1,4 +1,4 @@
-"""One process predicts, in turns: a late, dead or busy one becomes an error, and nothing outlives the service."""
+"""Prediction service: one process in turns; a late, dead or busy one becomes an error, and no process outlives the service."""
 
 import shutil
 import sys

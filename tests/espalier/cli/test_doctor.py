@@ -1,4 +1,4 @@
-"""The diagnosis of a service and of this machine."""
+"""``espalier doctor``: findings about a service and this machine."""
 
 import json
 import tomllib

@@ -32,7 +32,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_folder_and_what_is_said_of_it(mask: Path, tmp_path: Path) -> None:
+def test_the_folder_and_its_summary(mask: Path, tmp_path: Path) -> None:
     target = tmp_path / "stock"
     models = str(mask.parent / "models")
     done = run("-m", "espalier.cli", "apply", str(mask), "-o", str(target), "--models-dir", models, "--json")

@@ -68,7 +68,7 @@ def test_predictions_of_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run(str(tmp_path / "none"), "a").exit_code == 1
 
 
-def test_labels_and_entities_in_words(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_and_entities_as_text(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
     row: dict[str, Any] = ROWS[1]  # type: ignore[assignment]
     entity = {"type": "PER", "start": 0, "end": 2, "text": "Ann Lee"}
     rows = [

@@ -42,7 +42,7 @@ def test_a_dry_run_is_printed_line_by_line() -> None:
 
 
 @pytest.mark.parametrize("steps", [None, 0])
-def test_what_is_not_known_is_said(steps: int | None) -> None:
+def test_unknown_values_are_shown_as_unknown(steps: int | None) -> None:
     lines = preview_lines(DryRun(spec={"task": {"dataset": "d"}}, steps=steps, rows_per_step=8, rows=steps))
     assert lines[1] == ("steps    not known before the run" if steps is None else "steps    0 of 8 rows, 0 rows in all")
     assert lines[3] == "time     not known: there are no comparable finished runs"

@@ -25,7 +25,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def test_it_is_said_and_the_error_names_address_and_limit(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_is_reported_and_the_error_names_address_and_limit(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "SLOW_SECONDS", 0.01)
     slow: list[str] = []
     retried: list[str] = []

@@ -16,7 +16,7 @@ load_dataset("json", data_files="rows.jsonl", cache_dir="cache")
 """
 
 
-def test_a_data_set_is_prepared_in_silence(tmp_path: Path) -> None:
+def test_a_data_set_is_prepared_without_output(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": 0}\n' * 50)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{PROGRAM}"],

@@ -1,4 +1,4 @@
-"""The token cache says what the tokenizer would say, says nothing of what is not its own, and stays within its limit."""
+"""Token cache: its tokens equal the tokenizer's, files of other keys are not read, and its size stays within the limit."""
 
 import os
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def _flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_cut, _flip, lambda file: file.write_text("tokens")])
-def test_a_damaged_file_is_said_and_replaced(
+def test_a_damaged_file_is_logged_and_replaced(
     bert: Any, cache: TokenCache, events: list[Event], damage: Callable[[Path], Any]
 ) -> None:
     plain = encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache)
@@ -150,7 +150,9 @@ def test_what_was_unused_for_longest_goes_first_and_leftovers_too(bert: Any, cac
     assert set(kept(cache)) == there, "what is larger than all that may be kept drives nothing out"
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_once(bert: Any, cache: TokenCache, events: list[Event], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_logged_once(
+    bert: Any, cache: TokenCache, events: list[Event], tmp_path: Path
+) -> None:
     (tmp_path / "a").write_text("not a folder")
     for _ in range(2):
         assert len(encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache).input_ids) == 3

@@ -1,4 +1,4 @@
-"""Predictions that are the same for all rows are found, and what a constant would be worth is known."""
+"""Constant predictions: runs that predict one value for all rows are found, with the score of a constant."""
 
 from typing import Any
 

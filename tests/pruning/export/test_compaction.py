@@ -1,4 +1,4 @@
-"""Compaction removes what does nothing, and the logits stay: rule by rule, and on whole models."""
+"""Compaction removes weights without effect and keeps the logits: rule by rule, and on whole models."""
 
 import copy
 from pathlib import Path

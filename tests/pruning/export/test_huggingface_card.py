@@ -96,7 +96,7 @@ def test_what_the_hub_reads(tmp_path: Path) -> None:
     assert result["metrics"] == [{"type": "accuracy", "value": 0.5, "name": "accuracy"}]
 
 
-def test_metrics_of_a_second_split_are_said_of_that_split(tmp_path: Path) -> None:
+def test_metrics_of_a_second_split_name_that_split(tmp_path: Path) -> None:
     folder, *_ = make_folder(tmp_path, task="mnli", metrics={"accuracy": 0.8, "accuracy_mismatched": 0.7})
     results = ModelCard.load(folder / "README.md").data.to_dict()["model-index"][0]["results"]
     found = {each["dataset"]["split"]: each["metrics"][0]["value"] for each in results}

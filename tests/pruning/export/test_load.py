@@ -1,4 +1,4 @@
-"""An export's folder gives the model back, to the last bit, and nothing from a folder that was tampered with."""
+"""Loading of export folders: the model comes back to the last bit; a damaged folder is refused."""
 
 import json
 from collections.abc import Callable

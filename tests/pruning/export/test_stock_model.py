@@ -1,4 +1,4 @@
-"""Stock folders of every architecture and head: a process with nothing but transformers says what ``load_pruned`` says.
+"""Stock folders of every architecture and head: plain transformers in a process of its own predicts as ``load_pruned`` does.
 
 Masks are made, not trained; the real head and the real pipeline are compared on the same texts, also of two columns.
 """
@@ -176,7 +176,7 @@ def span_logits(pruned: PrunedModel) -> list[list[list[float]]]:
     return found
 
 
-def test_the_classes_are_named_and_the_kind_of_output_is_said(cases: dict[tuple[str, str], Case]) -> None:
+def test_the_classes_and_the_kind_of_output_are_named(cases: dict[tuple[str, str], Case]) -> None:
     for (_, name), case in cases.items():
         config = json.loads((case.folder / "config.json").read_text("utf-8"))
         if case.stock.reason is not None or name == "span":

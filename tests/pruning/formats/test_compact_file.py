@@ -1,4 +1,4 @@
-"""``mask.espalier``: what goes in comes out, as the document says, and nothing else is taken for a mask."""
+"""``mask.espalier``: round trips as the format page specifies, and refusal of other files."""
 
 import errno
 import re

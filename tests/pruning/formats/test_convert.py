@@ -1,4 +1,4 @@
-"""A mask in one form is the same mask in every other."""
+"""Conversion of masks between all formats: the bits stay equal."""
 
 import json
 import subprocess

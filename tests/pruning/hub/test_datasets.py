@@ -66,7 +66,7 @@ def named_parquet(file: Path, names: list[str], labels: list[int]) -> bytes:
     return file.read_bytes()
 
 
-def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> None:
+def test_data_sets_of_the_hub_are_read_or_refused_with_a_code(tmp_path: Path) -> None:
     hub = FakeHub()
     hub.publish("datasets/org/opinions", toy_datasets.make_opinions(tmp_path / "data", train=8, validation=4))
     opinions = TASK | {"dataset": "org/opinions"}

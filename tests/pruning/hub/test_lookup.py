@@ -1,4 +1,4 @@
-"""The hub is asked for a name within two seconds; what it does not say stays open."""
+"""Lookup of a name on the hub within two seconds; without an answer the name is left to the trainer."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Models from a hub: pinned to a commit, kept for when it is gone, and every failure in words; against a real server."""
+"""Models from a hub: pinned to a commit, cached for an unreachable hub, every failure with a code; against a real server."""
 
 import json
 import os

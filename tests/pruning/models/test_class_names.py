@@ -1,4 +1,4 @@
-"""Class names find their counterpart by what is written, and only where there is one."""
+"""Matching of class names by their spelling, and only where there is a counterpart."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Models whose positions end at no multiple of eight are trained, predict and are exported at their full length."""
+"""Models with a number of positions that is no multiple of eight: trained, predicting and exported at full length."""
 
 import json
 from pathlib import Path

@@ -148,5 +148,5 @@ def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "text"), [(0, "exit code 0"), (7, "exit code 7"), (-9, "signal 9")])
-def test_an_exit_code_in_words(code: int, text: str) -> None:
+def test_an_exit_code_as_text(code: int, text: str) -> None:
     assert format_exit(code) == text

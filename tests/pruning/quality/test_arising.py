@@ -1,4 +1,4 @@
-"""Every warning of the catalogue arises in a run that deserves it, and reaches the report."""
+"""Quality warnings: each one of the catalogue arises in a run made for it, and reaches the report."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The budget rule says what the runs it comes from say, with the error that it states."""
+"""Budget rule: it agrees with the runs that it was fitted to, within the error that it states."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_what_is_warned_of(fields: dict[str, Any], warned: bool) -> None:
     assert codes(None, **fields) == codes(**fields)
 
 
-def test_only_rows_seen_count_and_nothing_is_said_where_steps_are_unknown() -> None:
+def test_only_rows_seen_count_and_unknown_steps_give_no_warning() -> None:
     assert expected_signal(RULE.half_rows, N, prior=False) == 1.0
     assert expected_signal(4 * RULE.half_rows, N, prior=False) == 2.0
     assert chance_probability(1.0) == 0.5

@@ -1,4 +1,4 @@
-"""A finished run says in a code what its numbers mean."""
+"""Outcome codes of finished runs, derived from their metrics."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Number format of reports: digits, separators and units."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The page is one file that loads nothing, says everything twice (drawn and as a table), and cannot be injected into."""
+"""Report page: one file that loads nothing, every figure drawn and as a table, markup of users escaped."""
 
 import base64
 import hashlib
@@ -219,7 +219,7 @@ def test_questions_by_f1_have_a_table() -> None:
         ({"scores": [{"split": "validation", "rows": 2, "metrics": {}, "confusion": None}]}, "too many classes"),
     ],
 )
-def test_what_is_missing_is_said(changes: dict[str, Any], said: str) -> None:
+def test_missing_parts_are_named(changes: dict[str, Any], said: str) -> None:
     assert said in Elements(page(numbers(**changes))).text
 
 

@@ -1,4 +1,4 @@
-"""Presets pin the points on which paper and reference code disagree, and refuse to be contradicted."""
+"""Presets: the options on which paper and reference code differ, and refusal of fields that contradict them."""
 
 from typing import Any
 

@@ -167,7 +167,7 @@ def test_what_goes_together_is_let_through_and_resolves_to_itself(fields: dict[s
 
 
 @pytest.mark.parametrize("fields", [{}, {"train_biases": False}, {"train_readout": False}], ids=str)
-def test_a_tier_says_what_is_trained_unless_it_is_said_otherwise(fields: dict[str, Any]) -> None:
+def test_a_tier_decides_what_is_trained_unless_fields_override_it(fields: dict[str, Any]) -> None:
     both = {"train_biases": True, "train_readout": True}
     given = spec(tier="masks+extras", **fields)
     assert {name: getattr(given, name) for name in both} == both | fields

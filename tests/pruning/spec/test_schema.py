@@ -1,4 +1,4 @@
-"""The spec resolves itself, survives JSON, and refuses what cannot work with the name of the field to change."""
+"""Spec schema: defaults are resolved, JSON round trips, and faults name the field to change."""
 
 import json
 from typing import Any

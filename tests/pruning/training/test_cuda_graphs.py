@@ -1,4 +1,4 @@
-"""Passes repeated from a recording against the same passes run again, for every architecture."""
+"""Replayed CUDA graphs against the same passes run eagerly, for every architecture."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

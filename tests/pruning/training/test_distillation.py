@@ -198,7 +198,7 @@ def test_a_model_that_was_never_fine_tuned_is_no_teacher(sources: Sources) -> No
     assert (found.code, found.param) == ("model_head_missing", "teacher")
 
 
-def test_what_is_wrong_with_a_teachers_folder_is_said_of_the_teacher(sources: Sources, tmp_path: Path) -> None:
+def test_faults_of_a_teachers_folder_name_the_field_teacher(sources: Sources, tmp_path: Path) -> None:
     assert sources.models_dir is not None
     assert refusal(sources, teacher="nowhere").param == "teacher"
     shutil.copytree(sources.models_dir / "teacher", sources.models_dir / "torn", dirs_exist_ok=True)

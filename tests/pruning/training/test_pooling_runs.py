@@ -116,7 +116,7 @@ def test_a_decoder_has_no_pooling(sources: Sources, tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.param) == ("pooling_unsupported", "pooling")
 
 
-def test_what_a_folder_declares_is_said_and_not_done(sources: Sources, tmp_path: Path) -> None:
+def test_the_declared_pooling_of_a_folder_is_logged_and_not_applied(sources: Sources, tmp_path: Path) -> None:
     assert sources.models_dir is not None
     folder = toy_architectures.make_model(tmp_path / "models" / "sentences", "mpnet")
     (folder / "modules.json").write_text(json.dumps([{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]))

@@ -1,4 +1,4 @@
-"""One training step: what it measures, and what it refuses to go on with."""
+"""One training step: its measurements, and values that are not finite."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Stopping and going on: a run that was interrupted ends as if it never had been."""
+"""Interrupted and resumed runs: their result equals that of an uninterrupted one."""
 
 import errno
 import signal

@@ -86,7 +86,9 @@ def test_the_first_mask_is_the_start_mask_and_saliency_orders_both_parts(
             assert gap >= 0.99 * OFFSET * run.pruner.schedule.score_noise
 
 
-def test_a_mask_of_another_allocation_is_said_to_differ(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
+def test_a_mask_of_another_allocation_is_logged_with_its_difference(
+    sources: Sources, masks: dict[str, Path], tmp_path: Path
+) -> None:
     given, spec = started(sources, masks["smp-s"], method="smp-l", sparsity=0.97)
     events: list[Any] = []
     train(spec_of(**spec), tmp_path, given, events.append)

@@ -1,4 +1,4 @@
-"""A remembered value is read again when it is too old."""
+"""Cached values are read again when they are too old."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The programs of a GPU without one: run by Triton's interpreter, and compiled for GPUs that are not here.
+"""GPU programs without a GPU: run by Triton's interpreter, and compiled for GPUs that this machine lacks.
 
 Both in processes of their own: whether Triton interprets is settled when it is imported, and transformers imports it. Only
 those need Triton, so it may lie in a folder of its own, named by ``TRITON_FOLDER`` (``make triton`` fills one).

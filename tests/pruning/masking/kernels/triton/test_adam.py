@@ -1,4 +1,4 @@
-"""The update of a GPU against the plain one, over steps; what is not finite; and the check that a first use makes."""
+"""Adam update of a GPU against the plain one, over steps; values that are not finite; the self-test before the first use."""
 
 import math
 
