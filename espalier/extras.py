@@ -32,6 +32,7 @@ EXTRAS = MappingProxyType(
                 "redis",
                 "sqlalchemy",
                 "starlette",
+                "structlog",
                 "tokenizers",
                 "uvicorn",
                 "uvloop",

@@ -19,6 +19,7 @@ from service.db.engine import Database
 from service.settings import Settings
 from service.tracing import spans
 from tests import object_store, poolers, services
+from tests.json_logs import log_configuration_kept
 from tests.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
             shown = output.decode(errors="replace") if isinstance(output, bytes) else output
             report.sections.append((f"{name} of the child, exit code {fault.returncode}", shown or ""))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """The log of a process is configured by code that a test calls, and the next test starts with that of pytest."""
+    with log_configuration_kept():
+        return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from api import process
-from tests.json_logs import log_configuration_kept
 
 
 @pytest.fixture
 def _restored() -> Iterator[None]:
-    with log_configuration_kept():
-        yield
+    yield
     gc.unfreeze()
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.settings import Settings
 from tests.api.conftest import Jobs
+from tests.pruning.formats.test_mask_file import written
 from tests.serving import serving
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -115,4 +117,8 @@ def test_the_examples(address: str, guarded_address: str, jobs: Jobs, tmp_path: 
     evaluated = run("$ID/evaluations")
     assert "202 Accepted" in evaluated
     assert evaluated.count(f'"evaluation_of":"{variables["ID"]}"') == 2
-    assert len(BLOCKS) == 16
+    written(tmp_path)
+    variables |= {"ESPALIER_URL": f"http://{address}", "PATH": f"{Path(sys.executable).parent}:{variables['PATH']}"}
+    from_curl, from_client = re.findall(r"msk_\w+", run("v1/masks"))
+    assert from_curl == from_client
+    assert len(BLOCKS) == 17

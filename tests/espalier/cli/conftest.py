@@ -11,17 +11,9 @@ from espalier.cli.main import app
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.json_logs import log_configuration_kept
 from tests.serving import serving
 
 Run = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def _log_configuration_kept() -> Iterator[None]:
-    """Commands that run the service configure the log of their process, which is that of the tests here."""
-    with log_configuration_kept():
-        yield
 
 
 @pytest.fixture
