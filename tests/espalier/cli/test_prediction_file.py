@@ -34,6 +34,7 @@ def lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+@pytest.mark.slow
 def test_jsonl_in_jsonl_out(at: str, jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.succeeded()
     source, target = tmp_path / "rows.jsonl.gz", tmp_path / "out.jsonl"

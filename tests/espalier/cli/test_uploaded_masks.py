@@ -13,6 +13,7 @@ from tests.pruning.formats.test_mask_file import written
 from tests.serving import serving
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_masks(settings: Settings, tmp_path: Path) -> None:
     file, runner = written(tmp_path), CliRunner()

@@ -194,6 +194,7 @@ def test_warnings_come_with_their_remedies() -> None:
     assert found.tables["Warnings"][1:] == [["Few steps & rows.", "Set epochs to 4.", "budget_small"]]
 
 
+@pytest.mark.slow
 def test_exports_are_shown_with_their_latency() -> None:
     latency = {"batch": 1, "tokens": 128, "before_ms": 80.0, "after_ms": 40.0, "factor": 2.0}
     export = {"format": "onnx", "artifact": "model.onnx", "bytes": 5, "verdict": "as fast", "equal": 1.0, "latency": [latency]}

@@ -45,6 +45,7 @@ def test_even_masks_take_at_most_three_hundredths_more_than_their_entropy(share:
     assert there_and_back(masks).size < 1.01 * entropy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "limit"), [(0.5, 1.04), (0.1, 1.04), (0.03, 1.07)])
 def test_uneven_masks_take_far_less_than_a_tenth_more(share: float, limit: float) -> None:
     masks, entropy, *_ = made.uneven(share, LAYER)

@@ -104,6 +104,7 @@ def test_gates_start_nearly_open() -> None:
     assert float(torch.sigmoid(matrices.layers["0"].scores).mean()) == pytest.approx(0.9, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_stored_weights_have_the_gates_in_them_and_the_density_is_reported(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     events = run_toy(sources, tmp_path / "work", method="l0", max_steps=30, learning_rate=1.0, regularization=400, sparsity=0.9)
