@@ -19,7 +19,7 @@ from service.db.engine import Database
 from service.settings import Settings
 from service.tracing import spans
 from tests import object_store, poolers, services
-from tests.json_logs import log_configuration_kept
+from tests.json_logs import log_configuration_kept, log_reaches_pytest
 from tests.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """The log of a process is configured by code that a test calls, and the next test starts with that of pytest."""
+    """The log of a process is configured by code that tests and fixtures call; each test starts with all lines reaching pytest."""
+    log_reaches_pytest()
     with log_configuration_kept():
         return (yield)
 

@@ -54,6 +54,16 @@ def log_configuration_kept() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def log_reaches_pytest() -> None:
+    """Let lines of our own packages reach the handlers of the root logger, as they do in a process that configured nothing."""
+    logging.disable(logging.NOTSET)
+    for logger in _loggers():
+        if logger.name.split(".")[0] in ("api", "espalier", "pruning", "service", "worker"):
+            logger.disabled, logger.propagate = False, True
+            logger.setLevel(logging.NOTSET)
+    logging.root.setLevel(logging.WARNING)
+
+
 def _loggers() -> list[logging.Logger]:
     named = logging.root.manager.loggerDict.values()
     return [logging.root, *(each for each in named if isinstance(each, logging.Logger))]
