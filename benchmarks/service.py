@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load import crowd, steady, timed
+from benchmarks.process_memory import PeakMemory, child_named, resident
 from benchmarks.stock_rows import add_artifact, add_jobs, add_key
 from demo.settings import SHIPPED_SPEC
 from espalier.cli.listen import bind, url_of
@@ -113,9 +114,9 @@ def _measure(arguments: argparse.Namespace, data: Path) -> dict[str, Any]:
         body = json.dumps(_SPEC | {"max_steps": 10}).encode()
         posts = iter([("POST", "/v1/jobs", body)] * arguments.submissions)
         note("submissions_by_32_clients", crowd(url, posts, clients=32, headers=service.headers).summary())
-        rss = _rss(service.api)
+        rss = resident(service.api)
         artifact = add_artifact(service.database_url, job["id"], _DOWNLOAD_BYTES)
-        peak = _Peak(service.api)
+        peak = PeakMemory(service.api)
         gets = iter([("GET", f"{path}/artifacts/{artifact}", b"")] * 64)
         downloads = crowd(url, gets, clients=16, headers=service.headers)
         note(
@@ -170,46 +171,12 @@ def _service(environment: dict[str, str], *, keys: bool) -> Iterator[_Service]:
             raise SystemExit("the service did not start")
         default = f"sqlite:///{environment['ESPALIER_DATA_DIR']}/espalier.db"
         database_url = environment.get("ESPALIER_DATABASE_URL", default)
-        api = _child(serve.pid, "espalier.cli.api_process")
+        api = child_named(serve.pid, "espalier.cli.api_process")
         key = add_key(database_url) if keys else None
         yield _Service(line.split("listens on ")[1].split()[0], api, database_url, key)
     finally:
         serve.terminate()
         serve.wait()
-
-
-def _child(parent: int, name: str) -> int:
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-            command = (status.parent / "cmdline").read_bytes().decode()
-        except OSError:  # it ended while we looked
-            continue
-        if int(fields["PPid"]) == parent and name in command:
-            return int(status.parent.name)
-    raise SystemExit(f"no process {name} under {parent}")
-
-
-def _rss(pid: int) -> int:
-    """Resident memory in KiB."""
-    return _memory(pid, "VmRSS")
-
-
-def _memory(pid: int, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1])
-
-
-class _Peak:
-    """The highest resident memory from now on: the kernel keeps it, and resets it on request."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-    def stop(self) -> int:
-        """In KiB."""
-        return _memory(self.pid, "VmHWM")
 
 
 def _api_starts(environment: dict[str, str]) -> dict[str, float]:

@@ -109,7 +109,7 @@ def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer)
 
 @router.post("/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Disable a webhook")
 def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
-    """Due messages wait until it is enabled; events meanwhile send no message."""
+    """Due messages wait until it is enabled; events that occur while it is disabled send no message."""
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.disable(session, webhook_id, "requested")

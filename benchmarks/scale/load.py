@@ -1,4 +1,4 @@
-"""One measurement under load: processes of simulated workers and one of clients, with the server's statistics meanwhile.
+"""One measurement under load: processes of simulated workers and one of clients, and the server's statistics.
 
 Called by ``benchmarks.scale``, once for each number of workers.
 """

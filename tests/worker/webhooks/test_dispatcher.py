@@ -4,7 +4,6 @@ import socket
 from typing import Any
 
 import pytest
-from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import SecretStr
 from sqlalchemy import update
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -13,11 +12,9 @@ from service.db.clock import now_sql
 from service.db.models import Delivery
 from service.jobs import claims, commands
 from service.jobs.status_messages import FINAL_EVENTS
-from service.tracing import spans
 from service.webhooks import outbox, ssrf, subscriptions
 from service.webhooks.ssrf import UrlPolicy
 from tests.json_logs import logged
-from tests.recorded_traces import RecordedTraces, parent_id, span_id, trace_id
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
 from tests.worker.conftest import SPEC, WorkerHarness
@@ -266,36 +263,3 @@ def test_receivers_that_do_not_answer_delay_their_owner_alone(harness: WorkerHar
         finally:
             silent.close()  # what is being sent there fails
             dispatcher.stop()
-
-
-def test_a_receiver_gets_the_trace_of_its_job(harness: WorkerHarness, traces: RecordedTraces) -> None:
-    with webhook_receiver(500, 204) as receiver:
-        webhook_id, _ = register(harness, receiver.url)
-        with spans.span("request"):
-            job_id = harness.submit()
-        with harness.context.database.write() as session:
-            commands.request_cancel(session, job_id)
-        for _ in range(2):
-            assert WebhookDispatcher(harness.context).tick() == 1
-            make_due(harness)
-        sent = [headers["traceparent"] for _, headers, _ in receiver.requests]
-    refused, delivered = [span for span in traces.spans if span.name == "webhook.deliver"]
-    assert sent == [f"00-{trace_id(span)}-{span_id(span)}-03" for span in (refused, delivered)]
-    assert {parent_id(span) for span in (refused, delivered)} == {span_id(traces.named("request"))}
-    assert (refused.kind, refused.status.status_code, delivered.status.status_code) == (
-        SpanKind.CLIENT,
-        StatusCode.ERROR,
-        StatusCode.UNSET,
-    )
-    assert (refused.attributes or {})["error.type"] == "500"
-    said = {"espalier.job.id": job_id, "espalier.webhook.id": webhook_id, "espalier.message.attempt": 2}
-    assert said.items() <= (delivered.attributes or {}).items()
-    assert "hook?a=b" not in delivered.to_json(), "URLs of receivers may be secrets"
-
-
-def test_a_receiver_gets_no_trace_where_there_is_none(harness: WorkerHarness) -> None:
-    with webhook_receiver() as receiver:
-        register(harness, receiver.url)
-        cancel_a_job(harness)
-        assert WebhookDispatcher(harness.context).tick() == 1
-        assert "traceparent" not in receiver.requests[0][1]
