@@ -48,8 +48,8 @@ calls functions that the tests of ``api/routes`` and ``service`` run on both. Th
 _LONGEST = tuple(
     str(_TESTS / name)
     for name in (
-        "docs flow fuzz api/test_schemathesis pruning/export pruning/training browser faults migrations worker pruning/hub "
-        "pruning/cli espalier benchmarks deploy scripts service pruning"
+        "docs flow pruning/masking/kernels fuzz api/test_schemathesis pruning/export pruning/training browser faults migrations "
+        "worker pruning/hub pruning/cli espalier benchmarks deploy scripts service pruning"
     ).split()
 )
 """Folders and files by how long one of their files takes, the longest first."""

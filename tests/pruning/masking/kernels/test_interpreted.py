@@ -29,38 +29,34 @@ needs_triton = pytest.mark.skipif(
 )
 
 
-def run(*commands: list[str], **environment: str) -> None:
-    """Python with these arguments, side by side; all must end well."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([*PLACES, *sys.path]), **environment},
-        )
-        for arguments in commands
-    ]
-    outputs = [process.communicate()[0] for process in running]
-    assert not any(process.returncode for process in running), "\n".join(outputs)
+def run(*arguments: str, **environment: str) -> None:
+    """Python with these arguments, which must end well."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([*PLACES, *sys.path]), **environment},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
 
 
-@pytest.mark.timeout(1200)  # three minutes on two free cores
+@pytest.mark.timeout(1200)  # forty seconds on a free core
 @needs_triton
-def test_the_programs_compute_what_their_twins_compute() -> None:
+def test_the_programs_compute_what_their_twins_compute(pytestconfig: pytest.Config) -> None:
     triton = next(iter(distributions(name="triton", path=[*PLACES, *sys.path])))
     if tuple(map(int, triton.version.split(".")[:2])) < (3, 9):
         pytest.skip("the interpreter of this Triton does not know this NumPy")
     # a GPU divides by zero without a word, NumPy warns of it
-    pytest_of = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning", str(FOLDER), "-k"]
-    steps = "gpu_pruner and not a_run"  # half of the time
-    run([*pytest_of, steps], [*pytest_of, f"not ({steps})"], TRITON_INTERPRET="1")
+    more = ["--exhaustive"] if pytestconfig.getoption("exhaustive") else []
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning", *more, str(FOLDER), TRITON_INTERPRET="1")
 
 
 @needs_triton
 def test_the_programs_compile(tmp_path: Path) -> None:
-    run(["-m", "tests.pruning.masking.kernels.triton.compiling"], TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
+    run("-m", "tests.pruning.masking.kernels.triton.compiling", TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
 
 
 def test_the_reason_for_missing_programs_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:

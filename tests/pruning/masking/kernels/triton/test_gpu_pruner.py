@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import BertForMaskedLM
 
 from pruning.errors import PermanentError, StoppedError
 from pruning.masking.kernels import dispatch
@@ -32,6 +33,7 @@ from tests.graph_recorder import GraphRecorder
 from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks, stop_after
 
 STEPS = 3
+"""Of a schedule; by the third the selection knows how its thresholds move. Tests for which that is nothing take two."""
 METHODS: dict[str, Callable[[], Method]] = {"smp-s": lambda: SmpS(temperature=0.5), "smp-l": SmpL, "smp-g": SmpG}
 X = torch.randn(8, 7, generator=torch.Generator().manual_seed(1))
 
@@ -64,10 +66,10 @@ def state(pruner: Backend[Any]) -> list[torch.Tensor]:
     return [tensor.clone() for tensor in (*(layer.scores for layer in adam.layers), *adam.first, *adam.second)]
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
+@pytest.mark.parametrize(("name", "steps"), [("smp-s", STEPS), ("smp-l", 2), ("smp-g", 2)])
+def test_the_steps_are_those_of_the_plain_pruner(name: str, steps: int) -> None:
     plain, ours = plain_of(METHODS[name]()), on_device(plain_of(METHODS[name]()))
-    for t in range(STEPS):
+    for t in range(steps):
         with dispatch.plain_only():
             expected = plain.step(t, [X[:4], X[4:]])
         found = ours.step(t, [X[:4], X[4:]])
@@ -94,7 +96,7 @@ def test_matrices_with_a_sparsity_of_their_own_keep_what_they_keep_in_plain_step
     for pruner in (plain, other):
         pruner.matrices = replace(pruner.matrices, own=layer_sparsity(spec, pruner.matrices.shapes))
     ours = on_device(other)
-    for t in range(STEPS):
+    for t in range(2):
         with dispatch.plain_only():
             expected = plain.step(t, [X])
         assert ours.step(t, [X]).kept == expected.kept
@@ -110,7 +112,7 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(parts: int, recorded
     layers = list(pruner.matrices.layers.values())
     record = GraphRecorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
     ours = GpuPruner.from_pruner(pruner, chunk=128, tile=64, bf16=True, capture=record if recorded else None)
-    for t in range(STEPS):
+    for t in range(2):
         batches = [{"x": X[i::parts] + t} for i in range(parts)]
         with dispatch.plain_only():
             expected = plain.step(t, batches)
@@ -143,7 +145,7 @@ def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.M
     launched, recorded = (on_device(with_dicts(plain_of(SmpS(temperature=0.5)))), with_dicts(plain_of(SmpS(temperature=0.5))))
     record = GraphRecorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
     ours = GpuPruner.from_pruner(recorded, chunk=128, tile=64, capture=record)
-    for t in range(STEPS):
+    for t in range(2):
         halves = [{"x": X[:4] + t}, {"x": X[4:] - t}]
         one, other = launched.step(t, halves), ours.step(t, halves)
         assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
@@ -200,10 +202,9 @@ def test_a_nan_score_is_reported() -> None:
 
 def test_a_restored_run_goes_on_to_the_same_bits() -> None:
     whole, cut = (on_device(plain_of(SmpS(temperature=0.5))) for _ in range(2))
-    for t in range(2):
-        whole.step(t, [X])
-    restore(capture(whole), 2, cut)
-    one, other = whole.step(2, [X]), cut.step(2, [X])
+    whole.step(0, [X])
+    restore(capture(whole), 1, cut)
+    one, other = whole.step(1, [X]), cut.step(1, [X])
     assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
     assert all(map(torch.equal, state(whole), state(cut)))
 
@@ -218,11 +219,21 @@ def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    return make_sources(tmp_path_factory.mktemp("toys"))
+    """With a BERT of one layer, for every matrix takes its time in the interpreter."""
+    made = make_sources(tmp_path_factory.mktemp("toys"))
+    assert made.models_dir is not None
+    BertForMaskedLM.from_pretrained(made.models_dir / "bert", num_hidden_layers=1).save_pretrained(made.models_dir / "bert")
+    return made
 
 
 @pytest.mark.usefixtures("as_if_on_a_gpu")
-@pytest.mark.parametrize("fields", [{}, {"train_biases": True, "train_readout": True}], ids=["scores", "extras"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({}, id="scores", marks=pytest.mark.exhaustive),
+        pytest.param({"train_biases": True, "train_readout": True}, id="extras"),
+    ],
+)
 def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
     sources: Sources, tmp_path: Path, captured: list[Any], fields: dict[str, Any]
 ) -> None:
