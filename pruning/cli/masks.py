@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
+from pruning.cli.environment import quick_imports, silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
 from pruning.cli.program import EventWriter, exit_code_of
 from pruning.data.evaluation_checks import evaluation_fields
 from pruning.errors import PermanentError, TemporaryError
@@ -29,9 +29,10 @@ def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
         watch_stdin()
 
     def work() -> None:
-        from pruning.inference.evaluation import EvaluationRows, run_evaluation
+        with quick_imports():
+            from pruning.inference.evaluation import EvaluationRows, run_evaluation
 
-        silence_libraries()
+            silence_libraries()
         chosen = EvaluationRows(arguments.dataset, arguments.config, arguments.split, arguments.rows)
         sources = sources_from_arguments(arguments)
         with evaluation_fields():
@@ -66,9 +67,10 @@ def run_export(arguments: argparse.Namespace) -> ExitCode:
         watch_stdin()
 
     def work() -> None:
-        from pruning.export.run import run_exports
+        with quick_imports():
+            from pruning.export.run import run_exports
 
-        silence_libraries()
+            silence_libraries()
         entries = run_exports(
             arguments.mask,
             arguments.to,

@@ -15,7 +15,7 @@ import resource
 import sys
 import threading
 
-from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads
+from pruning.cli.environment import quick_imports, silence_libraries, sources_from_arguments, use_passive_threads
 from pruning.events import ExitCode
 
 
@@ -25,9 +25,10 @@ def run_serve_predictions(arguments: argparse.Namespace) -> ExitCode:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # output of libraries goes to standard error
     lines = _request_lines()
-    from pruning.inference.model_cache import ModelCache
+    with quick_imports():
+        from pruning.inference.model_cache import ModelCache
 
-    silence_libraries()
+        silence_libraries()
     if arguments.memory_bytes is not None:  # allocations beyond it fail before the machine runs out of memory
         resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory_bytes, arguments.memory_bytes))
     cache = ModelCache(sources_from_arguments(arguments), arguments.masks)

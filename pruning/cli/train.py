@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pruning import failpoints
 from pruning.cli import torchrun
-from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
+from pruning.cli.environment import quick_imports, silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
 from pruning.cli.program import EventWriter, StopRequest, exit_code_of
 from pruning.errors import PermanentError
 from pruning.events import ExitCode
@@ -35,10 +35,11 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
             torchrun.exec_launcher(spec.devices, sys.argv[1:])
         if arguments.watch_stdin:
             watch_stdin()
-        from pruning.training.distributed import join_process_group
-        from pruning.training.train import train
+        with quick_imports():
+            from pruning.training.distributed import join_process_group
+            from pruning.training.train import train
 
-        silence_libraries()
+            silence_libraries()
         process_group = join_process_group(spec.devices)
         emit.is_reporter = process_group.is_reporter
         sources = sources_from_arguments(arguments)
