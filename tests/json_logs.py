@@ -51,17 +51,24 @@ def log_configuration_kept() -> Iterator[None]:
         sys.excepthook, threading.excepthook, warnings.showwarning = hooks
         for logger in _loggers():
             level, logger.propagate, logger.handlers[:] = before.get(logger, (logging.NOTSET, True, []))
-            logger.setLevel(level)
+            _set_level(logger, level)
 
 
 def log_reaches_pytest() -> None:
     """Let lines of our own packages reach the handlers of the root logger, as they do in a process that configured nothing."""
-    logging.disable(logging.NOTSET)
+    if logging.root.manager.disable != logging.NOTSET:
+        logging.disable(logging.NOTSET)
     for logger in _loggers():
         if logger.name.split(".")[0] in ("api", "espalier", "pruning", "service", "worker"):
             logger.disabled, logger.propagate = False, True
-            logger.setLevel(logging.NOTSET)
-    logging.root.setLevel(logging.WARNING)
+            _set_level(logger, logging.NOTSET)
+    _set_level(logging.root, logging.WARNING)
+
+
+def _set_level(logger: logging.Logger, level: int) -> None:
+    """Set the level where it is another: each time costs a visit to every logger, of which torch and transformers have 600."""
+    if logger.level != level:
+        logger.setLevel(level)
 
 
 def _loggers() -> list[logging.Logger]:
