@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, routing
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -88,6 +88,26 @@ class Jobs:
     def worker(self) -> None:
         with self.database.write() as session:
             heartbeats.record(session, worker_id="w", hostname="h", pid=1, slots=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routes_prepared_once() -> Iterator[None]:
+    """FastAPI prepares a router's routes at the first request for one of them, for each application again: 0.1 s for all of the
+    interface, most of what a test takes. The applications here include the same routers alike, so that each has what was
+    prepared for the first."""
+    prepare = routing._EffectiveRouteContext.from_api_route
+    prepared: dict[int, tuple[Any, Any]] = {}
+    """By the route's id, which is taken: what was prepared holds the route."""
+
+    def prepare_once(*, original_route: Any, include_context: Any) -> Any:
+        included = replace(include_context, dependency_overrides_provider=None)  # the application; it has no overrides
+        if prepared.get(id(original_route), (None,))[0] != included:
+            prepared[id(original_route)] = included, prepare(original_route=original_route, include_context=include_context)
+        return prepared[id(original_route)][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing._EffectiveRouteContext, "from_api_route", prepare_once)
+        yield
 
 
 @pytest.fixture
