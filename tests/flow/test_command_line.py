@@ -4,7 +4,8 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,6 @@ from service.settings import Settings
 from tests.processes import ROOT, ModuleProcess
 from tests.waiting import wait_until
 
-MODEL = "some-organisation/some-model"
 TUNING = {"ESPALIER_RESCUE_SECONDS": "0.5", "ESPALIER_HEARTBEAT_SECONDS": "0.3", "ESPALIER_TERM_GRACE_SECONDS": "2"}
 
 
@@ -28,14 +28,10 @@ def answers(url: str) -> bool:
 
 
 class Service:
-    """An API that is up, and workers on demand."""
+    """An API and a worker; the trainer behaves as the name of the model says."""
 
-    def __init__(self, url: str, environment: dict[str, str], folder: Path) -> None:
-        self.url, self._environment, self._folder = url, environment, folder
-
-    def worker(self, behaviour: str) -> ModuleProcess:
-        environment = self._environment | {"FAKE_TRAINER": behaviour}
-        return ModuleProcess(["tests.worker.fake_worker", "--concurrency", "1"], environment, self._folder, "worker")
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def espalier(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -47,83 +43,87 @@ class Service:
         )
 
 
-@pytest.fixture
-def stack(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings that tell the embedded service from one in production."""
-    if getattr(request, "param", "embedded") == "embedded":
-        return {}
-    return {
-        "ESPALIER_DATABASE_URL": request.getfixturevalue("empty_postgres"),
-        "ESPALIER_BROKER_URL": request.getfixturevalue("redis_url"),
-    }
-
-
-@pytest.fixture
-def service(tmp_path: Path, stack: dict[str, str]) -> Iterator[Service]:
-    environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING, **stack}
-    if not stack:
-        migrate.upgrade(Settings(data_dir=tmp_path / "data").database_url)
+@contextmanager
+def service_in(folder: Path, stack: Mapping[str, str]) -> Iterator[Service]:
+    environment = {"ESPALIER_DATA_DIR": str(folder / "data"), **TUNING, **stack}
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)
         descriptor = listening.fileno()
         arguments = ["espalier.cli.api_process", str(descriptor)]
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with ModuleProcess(arguments, environment, tmp_path / "logs", "api", descriptors=(descriptor,)) as api:
+        with (
+            ModuleProcess(arguments, environment, folder / "logs", "api", descriptors=(descriptor,)) as api,
+            ModuleProcess(["tests.worker.fake_worker", "--concurrency", "1"], environment, folder / "logs", "worker"),
+        ):
             wait_until(lambda: answers(url) or api.process.poll() is not None, what="the API")
             assert api.process.poll() is None, api.stderr
-            yield Service(url, environment, tmp_path / "logs")
+            yield Service(url)
 
 
-@pytest.mark.parametrize("stack", ["embedded", "production"], indirect=True)
-def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> None:
-    with service.worker("success"):
-        done = service.espalier("run", MODEL, "sst2", "--sparsity", "0.5", "-o", str(tmp_path / "mine"), "--json")
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("embedded")
+    migrate.upgrade(Settings(data_dir=folder / "data").database_url)
+    with service_in(folder, {}) as service:
+        yield service
+
+
+@pytest.fixture
+def production(empty_postgres: str, redis_url: str, tmp_path: Path) -> Iterator[Service]:
+    stack = {"ESPALIER_DATABASE_URL": empty_postgres, "ESPALIER_BROKER_URL": redis_url}
+    with service_in(tmp_path, stack) as service:
+        yield service
+
+
+@pytest.mark.parametrize("stack", ["embedded", "production"])
+def test_run_submits_watches_and_downloads(request: pytest.FixtureRequest, stack: str, tmp_path: Path) -> None:
+    service: Service = request.getfixturevalue(stack)
+    done = service.espalier("run", "fake/success", "sst2", "--sparsity", "0.5", "-o", str(tmp_path / "mine"), "--json")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine").read_bytes() == b"a mask"
     job = json.loads(done.stdout)
     assert (job["status"], job["spec"]["sparsity"]) == ("succeeded", 0.5)
     listed = service.espalier("jobs", "--json")
-    assert [row["id"] for row in json.loads(listed.stdout)] == [job["id"]]
+    assert json.loads(listed.stdout)[0]["id"] == job["id"]
     assert job["id"] in service.espalier("jobs").stdout
     again = service.espalier("download", job["id"], "report.json", "-o", str(tmp_path / "report"))
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "report").read_text() == "{}"
 
 
-def test_a_failed_job_has_exit_code_1(service: Service) -> None:
-    with service.worker("permanent"):
-        done = service.espalier("run", MODEL, "sst2")
+def test_a_failed_job_has_exit_code_1(embedded: Service) -> None:
+    done = embedded.espalier("run", "fake/permanent", "sst2")
     assert done.returncode == 1
     assert "model: no head; take another (model_head_missing)" in done.stderr
 
 
-def test_cancel_while_it_runs(service: Service) -> None:
-    with service.worker("wait"), Client(service.url) as client:
-        job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
+def test_cancel_while_it_runs(embedded: Service) -> None:
+    with Client(embedded.url) as client:
+        job_id = embedded.espalier("submit", "fake/wait", "sst2").stdout.strip()
         wait_until(lambda: client.get(job_id).status == "running", what="the start")
-        assert service.espalier("cancel", job_id).returncode == 0
+        assert embedded.espalier("cancel", job_id).returncode == 0
         assert client.wait(job_id, timeout=20).status == "cancelled"
-        assert service.espalier("watch", job_id).returncode == 1
+        assert embedded.espalier("watch", job_id).returncode == 1
         events = list(client.events(job_id))
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
-def test_a_refused_request_has_exit_code_2(service: Service) -> None:
-    done = service.espalier("submit", MODEL, "no-such-task")
+def test_a_refused_request_has_exit_code_2(embedded: Service) -> None:
+    done = embedded.espalier("submit", "fake/success", "no-such-task")
     assert done.returncode == 2
     assert "no-such-task" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_pause_resume_and_retry(service: Service) -> None:
-    with service.worker("wait"), Client(service.url) as client:
-        job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
+def test_pause_resume_and_retry(embedded: Service) -> None:
+    with Client(embedded.url) as client:
+        job_id = embedded.espalier("submit", "fake/wait", "sst2").stdout.strip()
         wait_until(lambda: client.get(job_id).status == "running", what="the start")
-        assert "will be paused in a moment" in service.espalier("pause", job_id).stdout
+        assert "will be paused in a moment" in embedded.espalier("pause", job_id).stdout
         wait_until(lambda: client.get(job_id).status == "paused", what="the pause")
-        assert service.espalier("resume", job_id).stdout.split() == [job_id, "queued"]
+        assert embedded.espalier("resume", job_id).stdout.split() == [job_id, "queued"]
         wait_until(lambda: client.get(job_id).attempt == 2, what="the second run")
         client.cancel(job_id)
         client.wait(job_id, timeout=20)
-        again = service.espalier("retry", job_id).stdout.strip()
+        again = embedded.espalier("retry", job_id).stdout.strip()
         assert client.get(again).model_extra == {**(client.get(again).model_extra or {}), "retried_from": job_id}
