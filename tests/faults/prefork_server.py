@@ -5,6 +5,7 @@ its imports. ``python -m tests.faults.prefork_server`` is the server: it reads o
 writes one line per start and per exit. ``PreforkServer`` is its client, ``ForkedProcess`` the handle of one program.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -125,8 +126,11 @@ class PreforkServer:
 
 def main() -> None:
     """Fork on demand until standard input ends. One thread only, or forking would not be safe."""
+    gc.disable()
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # no program traverses, and so copies, what all of them share
+    gc.enable()
     rest = b""
     while True:
         ready = select.select([0], [], [], 0.02)[0]
