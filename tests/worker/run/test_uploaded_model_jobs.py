@@ -91,6 +91,7 @@ def service(request: pytest.FixtureRequest, harness: WorkerHarness, tmp_path: Pa
         yield Service(harness, client, folder)
 
 
+@pytest.mark.parametrize("service", [pytest.param("database", marks=pytest.mark.exhaustive), "objects"], indirect=True)
 def test_a_job_on_an_uploaded_model_from_push_to_predictions(service: Service, tmp_path: Path) -> None:
     model = service.push()
     job = service.run("/v1/jobs", SPEC | {"model": model})
