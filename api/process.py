@@ -24,4 +24,5 @@ def create() -> FastAPI:
     warn_of_settings(settings, os.environ)
     gc.collect()
     gc.freeze()
+    gc.enable()
     return app
