@@ -1,4 +1,4 @@
-"""Eighty inputs of the fuzz test, always the same; tens of thousands by the command of :mod:`tests.fuzz.__main__`."""
+"""Forty inputs of the fuzz test, always the same; tens of thousands by the command of :mod:`tests.fuzz.__main__`."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from tests.fuzz.__main__ import ROOT
 
 def test_mutated_inputs_end_with_named_errors() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "--inputs", "80", "--seed", "0", "--processes", "2"],
+        [sys.executable, "-m", "tests.fuzz", "--inputs", "40", "--seed", "0", "--processes", "2"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -16,4 +16,4 @@ def test_mutated_inputs_end_with_named_errors() -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr[-2000:]
-    assert "80 inputs" in ended.stdout
+    assert "40 inputs" in ended.stdout

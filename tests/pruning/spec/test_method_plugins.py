@@ -117,7 +117,7 @@ def test_a_run_makes_its_masks(target: Path, tmp_path: Path, caplog: pytest.LogC
     weighted = alone.info.model_copy(update={"weights_sha256": "0" * 64})
     assert "leading-columns" in huggingface_card._origin(weighted)
 
-    refused = runs.finish(runs.start(runs.arguments_of(tmp_path / "again", spec, sources)))
+    refused = runs.fork(runs.arguments_of(tmp_path / "again", spec, sources), tmp_path / "logs").finish()
     error = refused.events[-1]
     assert isinstance(error, ErrorEvent)
     assert (refused.code, error.code, error.param) == (ExitCode.PERMANENT, "method_unavailable", "method")

@@ -36,7 +36,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 @pytest.mark.parametrize("shape", [*toy_architectures.ENCODERS, *toy_architectures.DECODERS])
 def test_a_span_run_answers_with_text_of_the_context_and_again_from_its_mask(sources: Sources, tmp_path: Path, shape: str) -> None:
-    events = run_toy(sources, tmp_path, model=shape, **SPAN)
+    events = run_toy(sources, tmp_path, model=shape, max_steps=3, **SPAN)
     rows, predictions = span_rows(24, 2), read_lines(tmp_path / "artifacts" / "predictions.jsonl")
     assert [row["row"] for row in predictions] == list(range(24))
     assert [row["label"] for row in predictions] == [row["answers"] for row in rows]

@@ -261,7 +261,7 @@ def test_any_order_of_operations_agrees_with_the_model(life: type[Life]) -> None
     run_state_machine_as_test(
         life,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
