@@ -54,7 +54,7 @@ _LONGEST = tuple(
     ).split()
 )
 """Folders and files by how long one of their files takes, the longest first."""
-_STARTS_PROCESSES = {"subprocess", "multiprocessing", "CommandProcess", "ModuleProcess", "fork", "nginx", "stunnel"}
+_STARTS_PROCESSES = {"subprocess", "warm_trainer", "multiprocessing", "CommandProcess", "ModuleProcess", "fork", "nginx", "stunnel"}
 """Names by which a module shows that it starts processes: all of its tests are slow."""
 _SERVICES = {"postgres_url", "redis_url", "redis_server", "object_server", "pooled_url"}
 """Fixtures that are a real service."""

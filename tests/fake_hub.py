@@ -109,8 +109,8 @@ class FakeHub:
 
 
 @contextmanager
-def serving(hub: FakeHub) -> Iterator[FakeHub]:
-    """Serve ``hub`` until the end of the block; afterwards its port refuses connections."""
+def serving(hub: FakeHub, port: int = 0) -> Iterator[FakeHub]:
+    """Serve ``hub`` until the end of the block, on a free port or on ``port``; afterwards it refuses connections."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -135,7 +135,7 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

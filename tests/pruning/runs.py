@@ -139,7 +139,7 @@ class Forked:
         logs.mkdir(parents=True, exist_ok=True)
         self._out, self._err = logs / "stdout", logs / "stderr"
         self._process = _WARM.Process(
-            target=_become_the_program, args=(list(arguments), str(self._out), str(self._err), before), daemon=True
+            target=become_the_program, args=(list(arguments), str(self._out), str(self._err), before), daemon=True
         )
         self._process.start()
 
@@ -191,7 +191,8 @@ def run_in_fork(code: str, cwd: Path) -> str:
     return (logs / "stdout").read_text()
 
 
-def _become_the_program(arguments: list[str], out: str, err: str, before: str) -> None:
+def become_the_program(arguments: list[str], out: str, err: str, before: str) -> None:
+    """In a forked process: run the program with its output in files, after the code ``before``; does not return."""
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)

@@ -16,7 +16,8 @@ from pruning.hub import models
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.fake_hub import FakeHub, serving
-from tests.pruning.runs import ROOT, ProgramExit, arguments_of, finish, start
+from tests.pruning.hub.warm_trainer import WarmTrainer, warm_trainer
+from tests.pruning.runs import ROOT, ProgramExit, arguments_of
 
 ASK = """
 import json, sys
@@ -73,18 +74,24 @@ def unreachable() -> Iterator[FakeHub]:
 unreachable_hub = pytest.fixture(unreachable)
 
 
-def run(hub: FakeHub, root: Path, work: str, **fields: Any) -> ProgramExit:
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmTrainer]:
+    folder = tmp_path_factory.mktemp("warm")
+    with warm_trainer(folder, environment(FakeHub(), folder / "home")) as trainer:
+        yield trainer
+
+
+def run(warm: WarmTrainer, root: Path, work: str, **fields: Any) -> ProgramExit:
     sources = Sources(None, root / "datasets")
-    arguments = arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources)
-    return finish(start(arguments, env=environment(hub, root / "home")))
+    return warm.run(arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources))
 
 
-def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tmp_path: Path) -> None:
+def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(warm: WarmTrainer, tmp_path: Path) -> None:
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
     hub = FakeHub()
     commit = hub.publish("org/toy", toy_models.make_model(tmp_path / "toy"))
-    with serving(hub):
-        first = run(hub, tmp_path, "first")
+    with warm.serving(hub):
+        first = run(warm, tmp_path, "first")
     assert first.code == 0, first.stderr
     phases = [event.phase for event in first.events if event.event == "phase"]
     assert phases[:3] == ["downloading", "validating", "tokenizing"]
@@ -93,7 +100,7 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     assert any(path.endswith("model.safetensors") for path in hub.downloads)
     assert not any(event.event == "log" and event.level == "warning" and "hub" in event.message for event in first.events)
 
-    second = run(hub, tmp_path, "second")
+    second = run(warm, tmp_path, "second")
     assert second.code == 0, second.stderr
     (warning,) = [event for event in second.events if event.event == "log" and "unreachable" in event.message]
     assert warning.level == "warning"
@@ -102,8 +109,8 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     assert (again.base_revision, again.base_digest) == (commit, info.base_digest)
 
 
-def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, unreachable_hub: FakeHub) -> None:
-    ended = run(unreachable_hub, tmp_path, "work")
+def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(warm: WarmTrainer, tmp_path: Path) -> None:
+    ended = run(warm, tmp_path, "work", model="org/elsewhere")
     assert ended.code == 75, ended.stderr
     assert (ended.last.event, ended.last.kind, ended.last.code) == ("error", "temporary", "hub_unreachable")
     assert ended.last.param == "model"
@@ -159,20 +166,20 @@ def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
     assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
 
 
-def test_a_model_beyond_the_limit_is_refused_before_anything_is_downloaded(tmp_path: Path) -> None:
+def test_a_model_beyond_the_limit_is_refused_before_anything_is_downloaded(warm: WarmTrainer, tmp_path: Path) -> None:
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
     hub = FakeHub()
-    hub.publish("org/toy", toy_models.make_model(tmp_path / "toy"))
-    arguments = arguments_of(
-        tmp_path / "work", {"model": "org/toy", "max_steps": 4}, Sources(None, tmp_path / "datasets"), "--hub-model-bytes", "1000"
-    )
-    with serving(hub):
-        ended = finish(start(arguments, env=environment(hub, tmp_path / "home")))
+    hub.publish("org/large", toy_models.make_model(tmp_path / "toy"))
+    spec, sources = {"model": "org/large", "max_steps": 4}, Sources(None, tmp_path / "datasets")
+    with warm.serving(hub):
+        ended = warm.run(arguments_of(tmp_path / "work", spec, sources, "--hub-model-bytes", "1000"))
     assert (ended.last.kind, ended.last.code, ended.last.param) == ("permanent", "model_too_large", "model")
     assert not [path for path in hub.downloads if "/resolve/" in path]
 
 
-def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
+def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(
+    warm: WarmTrainer, tmp_path: Path
+) -> None:
     data = toy_datasets.make_opinions(tmp_path / "data", train=64, validation=16)
     hub = FakeHub()
     hub.publish("org/private", toy_models.make_model(tmp_path / "toy"))
@@ -182,11 +189,9 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
     file.write_text("hf_secret\n")
     task = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
     spec = {"model": "org/private", "task": task, "max_steps": 4}
-    with serving(hub):
-        env = environment(hub, tmp_path / "home")
-        refused = finish(start(arguments_of(tmp_path / "refused", spec, Sources()), env=env))
-        arguments = arguments_of(tmp_path / "opened", spec, Sources())
-        opened = finish(start([*arguments, "--token-file", str(file)], env=env))
+    with warm.serving(hub):
+        refused = warm.run(arguments_of(tmp_path / "refused", spec, Sources()))
+        opened = warm.run([*arguments_of(tmp_path / "opened", spec, Sources()), "--token-file", str(file)])
     assert (refused.code, refused.last.code, refused.last.param) == (65, "model_not_found", "model")
     assert opened.code == 0, opened.stderr
     assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)

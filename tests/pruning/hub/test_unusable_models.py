@@ -2,18 +2,17 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pruning.sources import Sources
 from tests import toy_models
-from tests.fake_hub import FakeHub, serving
+from tests.fake_hub import FakeHub
 from tests.pruning.hub.test_models import environment
-from tests.pruning.runs import ROOT, arguments_of, finish, start
+from tests.pruning.hub.warm_trainer import WarmTrainer, warm_trainer
+from tests.pruning.runs import arguments_of
 
 Change = Callable[[Path], object]
 
@@ -66,6 +65,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_models.make_model(tmp_path_factory.mktemp("template") / "toy")
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmTrainer]:
+    folder = tmp_path_factory.mktemp("warm")
+    with warm_trainer(folder, environment(FakeHub(), folder / "home")) as trainer:
+        yield trainer
+
+
 @pytest.fixture
 def unusable(template: Path, tmp_path: Path) -> FakeHub:
     hub = FakeHub()
@@ -77,11 +83,11 @@ def unusable(template: Path, tmp_path: Path) -> FakeHub:
 
 
 ASK = """
-import json, sys
+import json
 from pruning.errors import PruningError
 from pruning.models.loading import locate_model
 from pruning.sources import Sources
-for name in json.load(sys.stdin):
+for name in NAMES:
     try:
         print(json.dumps(locate_model(name, None, Sources()).path.name))
     except PruningError as failure:
@@ -89,34 +95,19 @@ for name in json.load(sys.stdin):
 """
 
 
-def test_each_is_refused_before_its_weights_are_sent(unusable: FakeHub, tmp_path: Path) -> None:
+def test_each_is_refused_before_its_weights_are_sent(warm: WarmTrainer, unusable: FakeHub) -> None:
     names = [f"org/{name}" for name in UNUSABLE]
-    with serving(unusable):
-        answers = ask(unusable, tmp_path / "home", names)
+    with warm.serving(unusable):
+        answers = warm.ask(ASK.replace("NAMES", f"{names}"))
     assert dict(zip(UNUSABLE, answers, strict=True)) == {name: [code, "model", True] for name, (_, code) in UNUSABLE.items()}
     assert weights_sent(unusable) == []
 
 
-def test_a_run_ends_with_the_code_of_a_local_folder(unusable: FakeHub, tmp_path: Path) -> None:
-    with serving(unusable):
-        arguments = arguments_of(tmp_path / "work", {"model": "org/gptq", "max_steps": 4}, Sources())
-        ended = finish(start(arguments, env=environment(unusable, tmp_path / "home")))
+def test_a_run_ends_with_the_code_of_a_local_folder(warm: WarmTrainer, unusable: FakeHub, tmp_path: Path) -> None:
+    with warm.serving(unusable):
+        ended = warm.run(arguments_of(tmp_path / "work", {"model": "org/gptq", "max_steps": 4}, Sources()))
     assert (ended.code, ended.last.kind, ended.last.code) == (65, "permanent", "model_quantized")
     assert weights_sent(unusable) == []
-
-
-def ask(hub: FakeHub, home: Path, names: list[str]) -> list[object]:
-    """What ``locate_model`` says of each name, in a process of its own."""
-    process = subprocess.run(
-        [sys.executable, "-c", ASK],
-        cwd=ROOT,
-        env=environment(hub, home),
-        input=json.dumps(names).encode(),
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 def weights_sent(hub: FakeHub) -> list[str]:
