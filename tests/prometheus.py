@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests import patient_http
 from tests.processes import ROOT
 from tests.services import UnavailableError, free_port
 from tests.waiting import wait_until
@@ -78,7 +79,7 @@ class PrometheusServer:
         return [exemplar for series in found for exemplar in series["exemplars"]]
 
     def _get(self, path: str, **parameters: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters).json()
+        answer = patient_http.get(f"{self.url}/api/v1/{path}", params=parameters).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 

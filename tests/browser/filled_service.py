@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import httpx
-
 from pruning.quality.catalog import WARNINGS
 from service.db.models import LOCAL, RunWarning
 from service.jobs import claims
@@ -12,6 +10,7 @@ from service.jobs.fence import Fence
 from service.settings import Settings
 from service.webhooks import outbox, subscriptions
 from service.webhooks.outbox import DeliveryResult
+from tests import patient_http
 from tests.api.conftest import BODY, Jobs
 from tests.api.pages.test_job import REPORT
 
@@ -103,7 +102,7 @@ def _succeed(jobs: Jobs, job_id: str, sparsity: float) -> None:
 def _sweep(jobs: Jobs, url: str) -> str:
     """Of four jobs one has succeeded, with a warning, one has failed, and two wait."""
     axes = {"methods": ["smp-s", "magnitude"], "sparsities": [0.5, 0.9]}
-    made = httpx.post(f"{url}/v1/sweeps", json={"base": {**BODY, "metadata": {"team": "reviews"}}, **axes})
+    made = patient_http.post(f"{url}/v1/sweeps", json={"base": {**BODY, "metadata": {"team": "reviews"}}, **axes})
     assert made.is_success, made.text
     for number in range(2):
         with jobs.database.write() as session:
@@ -122,7 +121,7 @@ def _sweep(jobs: Jobs, url: str) -> str:
 def _dataset(url: str) -> str:
     rows = [{"body": f"Ticket {n}: {'words ' * (3 + n)}", "queue": name, "minutes": n} for n in range(9) for name in _CLASSES]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    made = httpx.post(
+    made = patient_http.post(
         f"{url}/v1/datasets",
         data={"name": "tickets"},
         files={"train": ("train.jsonl", lines), "validation": ("validation.jsonl", lines[: lines.index("\n") + 1])},

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
+from tests import patient_http
 from tests.foreign_project import make_project, project_environment
 from tests.processes import ROOT, CommandProcess
 from tests.services import free_port
@@ -59,8 +59,8 @@ def test_they_work_in_a_project_with_packages_named_like_ours(tmp_path: Path) ->
         worker.wait_for_line("is ready")
         wait_until(lambda: run(image("worker")[1]).returncode == 0, what="the worker's first heartbeat")
         wait_until(lambda: run(image("api")[1]).returncode == 0, what="the API")
-        assert httpx.get(f"http://127.0.0.1:{port}/v1/jobs").status_code == 401
-        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, what="readiness")
+        assert patient_http.get(f"http://127.0.0.1:{port}/v1/jobs").status_code == 401
+        wait_until(lambda: patient_http.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, what="readiness")
         for program in (api, worker):
             program.process.terminate()
         assert (api.wait(60), worker.wait(60)) == (-15, 0)

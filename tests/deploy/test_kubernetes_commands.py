@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests import patient_http
 from tests.deploy.test_kubernetes import of_kind, pod_of
 from tests.foreign_project import project_environment
 from tests.processes import CommandProcess
@@ -49,7 +50,7 @@ class Node:
             return subprocess.run(command, cwd=self.folder, env=given, capture_output=True).returncode == 0
         assert of["ports"] == [{"name": probe["httpGet"]["port"], "containerPort": 8000}]
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{probe['httpGet']['path']}").is_success
+            return patient_http.get(f"http://127.0.0.1:{self.port}{probe['httpGet']['path']}").is_success
         except httpx.TransportError:
             return False
 
@@ -67,7 +68,7 @@ def test_migration_api_and_worker_start(postgres_url: str, redis_url: str, tmp_p
         works.wait_for_line("is ready", seconds=120)
         for of, name in ((api, "startupProbe"), (api, "livenessProbe"), (api, "readinessProbe"), (worker, "livenessProbe")):
             wait_until(lambda of=of, name=name: node.succeeds(of, of[name]), what=name)  # type: ignore[misc]
-        assert httpx.get(f"http://127.0.0.1:{node.port}/v1/jobs").status_code == 401
+        assert patient_http.get(f"http://127.0.0.1:{node.port}/v1/jobs").status_code == 401
         for program in (served, works):
             program.process.terminate()
         assert (served.wait(60), works.wait(60)) == (-15, 0)

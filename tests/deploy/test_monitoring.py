@@ -20,6 +20,7 @@ from service.db.engine import Database
 from service.jobs import commands
 from service.settings import Settings
 from service.webhooks import subscriptions
+from tests import patient_http
 from tests.conftest import or_skip
 from tests.processes import ROOT
 from tests.prometheus import FOLDER, PrometheusServer, alerts, names_in, panel_queries, panels, program, prometheus
@@ -79,12 +80,14 @@ def monitored(promtool: str, tmp_path_factory: pytest.TempPathFactory, migrated_
         api = stack.enter_context(serving(create_app(settings)))
         stack.enter_context(_at_work(worker))
         client = httpx.Client(
-            base_url=api, headers={"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+            base_url=api,
+            headers={"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"},
+            timeout=patient_http.SECONDS,
         )
         began = time.time()
         client.get("/v1/jobs").raise_for_status()
         targets = {"espalier-api": api.removeprefix("http://"), "espalier-worker": f"127.0.0.1:{metrics.port}"}
-        texts = [client.get("/metrics").text, httpx.get(f"http://127.0.0.1:{metrics.port}/metrics").text]
+        texts = [client.get("/metrics").text, patient_http.get(f"http://127.0.0.1:{metrics.port}/metrics").text]
         names = frozenset(re.findall(r"(?m)^([a-z_]+)", "\n".join(texts)))
         yield Monitored(stack.enter_context(prometheus(folder, targets, key)), names, began)
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from service.access import api_keys
 from service.access.api_keys import Scope
 from service.states import Status
+from tests import patient_http
 from tests.certificates import certificates_in
 from tests.conftest import or_skip
 from tests.faults.cluster import Cluster, Stack, empty_database
@@ -59,12 +59,12 @@ def test_jobs_start_by_messages_through_tls_and_requests_are_counted(
     _, key = cluster.write(api_keys.create, name="test", scopes=(Scope.READ, Scope.WRITE))
     headers = {"Authorization": f"Bearer {key}"}
     body = {"model": "fake/steady", "task": "sst2"}
-    accepted = httpx.post(f"{cluster.url}/v1/jobs", json=body, headers=headers)
+    accepted = patient_http.post(f"{cluster.url}/v1/jobs", json=body, headers=headers)
     assert accepted.status_code == 202, accepted.text
     assert "RateLimit" in accepted.headers, "it was counted in Redis"
     job = cluster.wait_for_status(accepted.json()["id"], Status.SUCCEEDED)
     assert job.attempt == 1
-    assert httpx.get(f"{cluster.url}/readyz").json()["checks"]["broker"] == "ok"
+    assert patient_http.get(f"{cluster.url}/readyz").json()["checks"]["broker"] == "ok"
 
 
 @pytest.mark.parametrize(("host", "knows_authority"), [("127.0.0.1", False), ("localhost", True)])
@@ -79,7 +79,7 @@ def test_a_certificate_that_is_refused(
     job_id = cluster.post()
     assert job_id is not None
     cluster.wait_for_status(job_id, Status.SUCCEEDED)
-    assert httpx.get(f"{cluster.url}/readyz").json()["checks"]["broker"] == "degraded"
+    assert patient_http.get(f"{cluster.url}/readyz").json()["checks"]["broker"] == "degraded"
     for process in (worker, api):
         assert "certificate is refused" in process.output
         assert "geheim" not in process.output

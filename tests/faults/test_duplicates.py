@@ -2,11 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 from service import failpoints
 from service.states import Status
+from tests import patient_http
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import MakeCluster, embedded_only
 
@@ -30,7 +30,7 @@ def test_cancel_twice_at_once(cluster: Cluster, behaviour: str) -> None:
     cluster.trainer_pid(job_id)
     url = f"{cluster.url}/v1/jobs/{job_id}/cancel"
     with ThreadPoolExecutor(4) as pool:
-        answers = [answer.status_code for answer in pool.map(httpx.post, [url] * 4)]
+        answers = [answer.status_code for answer in pool.map(patient_http.post, [url] * 4)]
     job = cluster.wait_for_status(job_id, Status.CANCELLED, Status.SUCCEEDED)
     assert set(answers) <= ({200} if job.status is Status.CANCELLED else {200, 409})
     again = cluster.request("POST", f"/v1/jobs/{job_id}/cancel")

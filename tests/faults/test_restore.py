@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -19,7 +18,7 @@ from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
 from service.settings import Settings
 from service.states import Status
-from tests import object_store, runbooks, services
+from tests import object_store, patient_http, runbooks, services
 from tests.conftest import or_skip
 from tests.faults.cluster import Cluster, Stack, empty_database
 from tests.faults.prefork_server import PreforkServer
@@ -51,7 +50,7 @@ def databases(server: str) -> tuple[str, str]:
 
 def downloaded(url: str, job_id: str) -> str:
     """SHA-256 of the mask, as an API serves it."""
-    response = httpx.get(f"{url}/v1/jobs/{job_id}/artifacts/mask.safetensors")
+    response = patient_http.get(f"{url}/v1/jobs/{job_id}/artifacts/mask.safetensors")
     assert response.status_code == 200, response.text
     return hashlib.sha256(response.content).hexdigest()
 

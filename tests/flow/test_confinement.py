@@ -16,7 +16,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import commands, queries
 from service.states import Status
-from tests import toy_datasets, toy_models
+from tests import patient_http, toy_datasets, toy_models
 from tests.other_users import SERVICE, TRAINER, as_user, environment, may_read, open_folder
 from tests.processes import CommandProcess, children
 from tests.pruning.runs import spec_of
@@ -207,7 +207,9 @@ def test_upload_parsers_have_limits_and_read_no_memory_of_the_api(service: Servi
 
     with service.start("api", "--port", str(port)) as api:
         pid = api.process.pid
-        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/livez").is_success if listens(port) else False, what="the API")
+        wait_until(
+            lambda: patient_http.get(f"http://127.0.0.1:{port}/livez").is_success if listens(port) else False, what="the API"
+        )
         sender = threading.Thread(target=upload, daemon=True)
         sender.start()
         parser = child_of(pid, "api.uploads.child")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
@@ -20,6 +19,7 @@ from espalier.client._sync.client import Client
 from espalier.errors import ApiError
 from pruning.formats.mask_file import read
 from pruning.inference.pruned_model import PrunedModel
+from tests import patient_http
 from tests.processes import ROOT
 from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
@@ -82,15 +82,15 @@ def is_exported_later(url: str, job_id: object, pruned: PrunedModel, texts: list
 
 
 def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: Path) -> None:
-    assert httpx.get(f"{url}/readyz").status_code == 200
-    posted = httpx.post(f"{url}/v1/jobs", json=SPEC)
+    assert patient_http.get(f"{url}/readyz").status_code == 200
+    posted = patient_http.post(f"{url}/v1/jobs", json=SPEC)
     assert posted.status_code == 202
     job_url = url + posted.headers["location"]
     assert posted.json()["spec"]["label_words"] == ["terrible", "great"]
     phases = set()
 
     def ended() -> Any:
-        job = httpx.get(job_url).json()
+        job = patient_http.get(job_url).json()
         phases.add(job["phase"])
         return job if job["status"] in ("succeeded", "failed", "cancelled") else None
 
@@ -99,16 +99,16 @@ def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: 
     assert job["progress"]["step"] == job["progress"]["total_steps"] == 60
     assert job["metadata"] == {"experiment": "flow"}
     mask = tmp_path / "mask.safetensors"
-    mask.write_bytes(httpx.get(f"{job_url}/artifacts/mask.safetensors").raise_for_status().content)
+    mask.write_bytes(patient_http.get(f"{job_url}/artifacts/mask.safetensors").raise_for_status().content)
     masks, info = read(mask)
     assert info.density == pytest.approx(0.25, abs=0.001)
     assert sum(int(bits.sum()) for bits in masks.values()) == job["result"]["kept_weights"]
-    metrics = httpx.get(f"{job_url}/metrics").json()["data"]
+    metrics = patient_http.get(f"{job_url}/metrics").json()["data"]
     assert max(row["step"] for row in metrics) == 60
-    events = httpx.get(f"{job_url}/events").json()["data"]
+    events = patient_http.get(f"{job_url}/events").json()["data"]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
 
-    predictions = httpx.get(f"{job_url}/artifacts/predictions.jsonl").text.splitlines()
+    predictions = patient_http.get(f"{job_url}/artifacts/predictions.jsonl").text.splitlines()
     trained = np.array([json.loads(line)["logits"] for line in predictions], dtype=np.float32)
     pruned = load_pruned(mask, models_dir=site / "models")
     rows = [json.loads(line) for line in (site / "datasets/sst2/validation.jsonl").read_text().splitlines()]
@@ -160,7 +160,7 @@ def test_upload_rows_and_get_a_mask_for_them(url: str, site: Path, tmp_path: Pat
 def test_bad_input_is_refused_before_any_work(url: str, change: dict[str, object], code: str, pointer: str) -> None:
     with Client(url) as client:
         before = len(list(client.list()))
-        answer = httpx.post(f"{url}/v1/jobs", json=SPEC | change)
+        answer = patient_http.post(f"{url}/v1/jobs", json=SPEC | change)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
         fault = answer.json()["errors"][0]

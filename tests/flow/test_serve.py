@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import patient_http
 from tests.processes import ROOT, ModuleProcess, children, is_alive
 from tests.waiting import wait_until
 
@@ -40,7 +41,7 @@ def service(tmp_path: Path) -> Iterator[ModuleProcess]:
 def test_it_becomes_ready_and_stops_on_sigint(service: ModuleProcess, tmp_path: Path) -> None:
     url = url_of(service)
     assert service.stdout.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
-    assert httpx.get(f"{url}/readyz").status_code == 200
+    assert patient_http.get(f"{url}/readyz").status_code == 200
     service.wait_for_line("  stop   Ctrl-C")
     assert f"  page   {url}/" in service.stderr
     service.wait_for_line("is ready: 1 slots")  # the worker's own line, as text
@@ -101,10 +102,10 @@ def test_beyond_loopback_requests_need_a_key(tmp_path: Path) -> None:
         assert ready is not None
         url, data = f"http://127.0.0.1:{ready[1]}", str(tmp_path / "data")
         assert f"espalier keys create NAME --data-dir {data}" in program.stderr
-        assert httpx.get(f"{url}/v1/jobs").status_code == 401
+        assert patient_http.get(f"{url}/v1/jobs").status_code == 401
         command = [sys.executable, "-m", "espalier.cli", "keys", "create", "first", "--data-dir", data]
         key = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-        assert httpx.get(f"{url}/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        assert patient_http.get(f"{url}/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
         assert key not in program.stderr
 
 

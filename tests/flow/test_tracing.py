@@ -4,7 +4,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -13,6 +12,7 @@ from service.db import migrate
 from service.db.engine import Database
 from service.settings import Settings
 from service.webhooks.subscriptions import new_secret
+from tests import patient_http
 from tests.recorded_traces import RecordedTraces, parent_id, span_id, trace_id
 from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
@@ -102,8 +102,10 @@ def test_processes_send_their_spans_to_a_collector(site: Path) -> None:
     with trace_collector() as collector:
         settings = {"ESPALIER_HUB_ENABLED": "false", "ESPALIER_OTLP_ENDPOINT": collector.url}
         with espalier_serve(site, settings) as url:
-            job = url + httpx.post(f"{url}/v1/jobs", json=SPEC, headers=HEADERS).raise_for_status().headers["location"]
-            ended = wait_until(lambda: (found := httpx.get(job).json())["status"] != "queued" and found["finished_at"] and found)
+            job = url + patient_http.post(f"{url}/v1/jobs", json=SPEC, headers=HEADERS).raise_for_status().headers["location"]
+            ended = wait_until(
+                lambda: (found := patient_http.get(job).json())["status"] != "queued" and found["finished_at"] and found
+            )
             assert ended["status"] == "succeeded", ended["error"]
         found = collector.of_trace(TRACE)
     names = [(service, span.name) for service, span in found]

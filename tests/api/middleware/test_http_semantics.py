@@ -13,6 +13,7 @@ import uvicorn
 from api.app import create_app
 from espalier.cli.http_protocol import VersionedHttpProtocol
 from service.settings import Settings
+from tests import patient_http
 from tests.api.conftest import Jobs
 from tests.serving import serving
 
@@ -36,7 +37,7 @@ def url(settings: Settings, options: dict[str, Any], monkeypatch: pytest.MonkeyP
 
 def paths(url: str) -> list[str]:
     """Every path of a GET route."""
-    document = httpx.get(f"{url}/openapi.json").json()
+    document = patient_http.get(f"{url}/openapi.json").json()
     return [path for path, operations in document["paths"].items() if "get" in operations]
 
 
@@ -50,7 +51,7 @@ def fill(path: str, job: str) -> str:
 @pytest.mark.slow
 def test_head_is_get_without_a_body_on_every_route(url: str, jobs: Jobs) -> None:
     job = jobs.queued()
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=patient_http.SECONDS) as client:
         for template in [*paths(url), "/docs", "/redoc", "/openapi.json"]:
             path = fill(template, job)
             got, head = client.get(path), client.head(path)
@@ -61,7 +62,7 @@ def test_head_is_get_without_a_body_on_every_route(url: str, jobs: Jobs) -> None
             assert slashed.status_code == got.status_code, path
             assert not slashed.is_redirect
         headers = {"Accept": "text/event-stream"}
-        assert client.head(f"/v1/jobs/{job}/events", headers=headers, timeout=5).content == b""
+        assert client.head(f"/v1/jobs/{job}/events", headers=headers).content == b""
         assert "HEAD" in client.patch("/v1/jobs").headers["Allow"]
         assert client.get("/livez").status_code == 200  # the connection is still usable
 
@@ -69,7 +70,7 @@ def test_head_is_get_without_a_body_on_every_route(url: str, jobs: Jobs) -> None
 @pytest.mark.parametrize("path", ["/v1/jobs/", "/v1/jobs//"])
 def test_a_slash_at_the_end_is_served_at_once(url: str, path: str) -> None:
     for method in ("GET", "POST"):
-        response = httpx.request(method, f"{url}{path}", json={}, headers={"X-Forwarded-Proto": "https"})
+        response = patient_http.request(method, f"{url}{path}", json={}, headers={"X-Forwarded-Proto": "https"})
         assert response.status_code == (200 if method == "GET" else 422)
         assert "location" not in response.headers
 
@@ -93,14 +94,14 @@ def test_http_1_0_gets_plain_bodies(url: str, jobs: Jobs, path: str) -> None:
     head, body = raw(url, f"GET /v1/jobs/{job}/{path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\n\r\n")
     assert " 200 " in head
     assert "transfer-encoding" not in head
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=patient_http.SECONDS) as client:
         expected = client.get(f"/v1/jobs/{job}/{path}", headers={"Accept": accept})
     assert body == expected.content
 
 
 @pytest.mark.parametrize("options", [{"http": VersionedHttpProtocol, "root_path": ROOT}])
 def test_a_prefix_is_in_location_links_and_limits(url: str, options: dict[str, Any], tmp_path: Path) -> None:
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=patient_http.SECONDS) as client:
         made = client.post("/v1/jobs", json={"model": "bert-base-uncased", "task": "sst2"})
         assert made.headers["Location"] == f"{ROOT}/v1/jobs/{made.json()['id']}"
         document = client.get("/openapi.json").json()

@@ -13,6 +13,7 @@ from api.request.token_buckets import SharedTokenBuckets, TokenBuckets, open_buc
 from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.settings import Settings
+from tests import patient_http
 from tests.api.protected_app import Keyring
 from tests.certificates import certificates_in
 from tests.processes import ModuleProcess
@@ -92,6 +93,6 @@ def test_two_api_processes_let_no_more_through_than_one(
     passed = [ask(number) for number in range(2 * (PER_MINUTE + 2))]
     assert {answer.status_code for answer in passed} == {200}
     for api, url in apis:
-        metrics = httpx.get(f"{url}/metrics").text
+        metrics = patient_http.get(f"{url}/metrics").text
         assert f"espalier_requests_uncounted_total {PER_MINUTE + 2}.0" in metrics
         assert api.stderr.count("requests pass without being counted") == 1

@@ -16,6 +16,7 @@ from service.concurrency import ConcurrencyLimiter
 from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.settings import Settings
+from tests import patient_http
 from tests.api.conftest import Jobs
 from tests.api.problems import assert_problem
 from tests.serving import serving
@@ -152,7 +153,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
     random = Random(3)
     job_id = jobs.running()
     seen, breaks, ended = ["0"], 0, False
-    with serving(create_app(settings)) as address, httpx.Client() as reader:
+    with serving(create_app(settings)) as address, httpx.Client(timeout=patient_http.SECONDS) as reader:
         while not ended:
             for _ in range(random.randrange(8) if breaks < 40 else 0):
                 jobs.event(job_id, "log", message="ä" * random.randrange(100))

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from espalier.cli.queue_place import waits_for
 from espalier.client.models import Job
 from service.jobs import exports
+from tests import patient_http
 from tests.api.conftest import Jobs
 from tests.espalier.cli.conftest import Run
 
@@ -21,7 +21,7 @@ def test_jobs(espalier: Run, url: str, jobs: Jobs, tmp_path: Path) -> None:
     for filters in (["--metadata", "team=nlp"], ["--status", "queued"]):
         assert [found["id"] for found in json.loads(espalier("jobs", "--json", *filters))] == [job]
     assert json.loads(espalier("jobs", "--json", "--metadata", "team=cv")) == []
-    assert espalier("logs", done) == httpx.get(f"{url}/v1/jobs/{done}/log").text
+    assert espalier("logs", done) == patient_http.get(f"{url}/v1/jobs/{done}/log").text
     assert json.loads(espalier("logs", done, "--follow", "--json").splitlines()[0])["seq"] == 1
     printed = json.loads(espalier("download", done, "-o", str(tmp_path / "mine"), "--json"))
     assert printed == {"path": str(tmp_path / "mine"), "bytes": 4}

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from api.app import create_app
@@ -18,6 +17,7 @@ from espalier.client._sync import follow
 from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
 from service.db.engine import Database
 from service.settings import Settings
+from tests import patient_http
 from tests.api.conftest import BODY, Jobs
 from tests.espalier.cutting_proxy import cutting_proxy
 from tests.espalier.sync_or_async import Kind, sync_or_async_client
@@ -97,8 +97,8 @@ def test_the_card_of_a_job_leads_to_its_page_and_report(url: str, jobs: Jobs) ->
         card = shown._repr_html_()
         assert "loss 1 → 0.333" in card
         page, report = re.findall(r'href="([^"]*)"', card)
-        assert running in httpx.get(page).raise_for_status().text
-        assert httpx.get(report).raise_for_status().content == b"<p>a report</p>"
+        assert running in patient_http.get(page).raise_for_status().text
+        assert patient_http.get(report).raise_for_status().content == b"<p>a report</p>"
         listed = next(job for job in client.list(status="succeeded") if job.id == running)
         assert (listed.page_url, repr(listed)) == (page, repr(client.get(running)))
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from service.settings import Settings
+from tests import patient_http
 from tests.services import listens
 from worker.monitoring.server import MetricsPortError, MetricsServer
 
@@ -22,8 +22,8 @@ def test_metrics_are_served_until_the_worker_stops(tmp_path: Path, registry: Col
     server = MetricsServer(Settings(data_dir=tmp_path, worker_metrics_port=0), registry)
     assert server.port is not None
     url = f"http://127.0.0.1:{server.port}/metrics"
-    assert "example_total 3.0\n" in httpx.get(url).text
-    assert 'trace_id="ab"' in httpx.get(url, headers={"Accept": "application/openmetrics-text;version=1.0.0"}).text
+    assert "example_total 3.0\n" in patient_http.get(url).text
+    assert 'trace_id="ab"' in patient_http.get(url, headers={"Accept": "application/openmetrics-text;version=1.0.0"}).text
     server.stop()
     assert not listens("127.0.0.1", server.port)
 
