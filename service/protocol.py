@@ -15,7 +15,7 @@ from service.states import JobKind
 
 PROTOCOL: Final = 2
 """What workers of this version know: everything up to it."""
-SPEC_SINCE: Final = 1
+SPEC_SINCE: Final = 2
 """The protocol that brought the newest field of a spec. ``tests/architecture/test_protocol.py`` records the fields."""
 _KINDS_SINCE: Mapping[JobKind, int] = {JobKind.PRUNING: 1, JobKind.EXPORT: 1, JobKind.EVALUATION: 2}
 """The protocol that brought each kind of job. Workers before 2 ask for no protocol, and claim every job."""

@@ -46,6 +46,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "prior",
             "prior_strength",
             "prior_rows",
+            "prior_weights",
             "calibration_rows",
             "ramp",
             "hold",

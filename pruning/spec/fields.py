@@ -19,7 +19,7 @@ from pruning.spec.tasks import Task, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
 """Fields that no mask depends on."""
-LATER = ("label_word_pieces", "init_from")
+LATER = ("label_word_pieces", "init_from", "prior_weights")
 """Fields that masks and checkpoints hold only where they are not at their defaults: without them, both are as they were before
 there were such fields."""
 

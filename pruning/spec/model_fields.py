@@ -181,6 +181,14 @@ class ModelFields(BaseModel):
         description="Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it "
         "falls as prior_rows / rows seen, because the scores then learn more than the prior contains",
     )
+    prior_weights: int = Field(
+        10_616_832,
+        ge=1,
+        le=2**40,
+        description="Masked weights of a model for which prior_strength and prior_rows stand (default: those of a MiniLM with 6 "
+        "layers). Of a model with r times as many, r at most 16, the strength is r ** 1.25 and the rows r times as large: the same "
+        "rows say less of each weight",
+    )
     calibration_rows: int = Field(
         default_factory=lambda data: 512 if data["fit_readout"] else 128,
         ge=1,

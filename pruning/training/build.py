@@ -83,7 +83,7 @@ def build_pruner(
     layers, device = list(model.matrices.layers.values()), process_group.device
     schedule = Schedule.from_spec(spec, total_steps)
     rows_seen = total_steps * spec.batch_size * spec.gradient_accumulation
-    method = create_method(spec, schedule.score_noise, rows_seen, start.masks if start else None)
+    method = create_method(spec, schedule.score_noise, rows_seen, start.masks if start else None, model.matrices.total)
     if isinstance(method, MaskStart):
         schedule = replace(schedule, remaining_initial=method.first_share(model.matrices))
     weights = layers if spec.method_info.trains_weights and not spec.one_shot else []

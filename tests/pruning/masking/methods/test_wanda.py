@@ -12,7 +12,7 @@ from pruning.data.batching import spaced_rows
 from pruning.data.reader import load_rows
 from pruning.formats import mask_file
 from pruning.masking.methods.base import Calibration
-from pruning.masking.methods.registry import create_method
+from pruning.masking.methods.registry import create_method, prior_strength
 from pruning.masking.methods.smp import SmpL
 from pruning.masking.methods.wanda import Wanda, WandaPrior, saliencies
 from pruning.masking.wrap import Matrices, wrap_linears
@@ -173,18 +173,34 @@ def test_the_prior_falls_with_the_rows_that_a_long_run_sees(rows: int, share: fl
     assert float(matrices.layers["0"].scores.std()) == pytest.approx(2.0 * 0.5 * share, rel=1e-3)
 
 
-def test_a_run_counts_the_rows_of_all_its_steps(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weights", "rows", "strength"),
+    [
+        (10_616_832, 8_000, 1.5),  # MiniLM, 6 layers
+        (84_934_656, 16_000, 20.1815),  # MPNet-base: 8 times as many, full up to 64,000 rows
+        (84_934_656, 128_000, 10.0908),
+        (786_432, 8_000, 0.00429383),  # the demo's model
+        (10**12, 8_000, 48.0),  # 16 times at most
+    ],
+)
+def test_the_prior_grows_with_the_weights_of_the_model(weights: int, rows: int, strength: float) -> None:
+    assert prior_strength(networks.spec_of("smp-l", prior="wanda"), rows, weights) == pytest.approx(strength, rel=1e-4)
+
+
+def test_a_run_counts_the_rows_of_all_its_steps_and_the_weights_of_its_model(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
-    run = set_up(spec_of(prior_rows=48, gradient_accumulation=2), sources, lambda event: None)  # 12 steps of 16 rows
+    run = set_up(spec_of(prior_rows=48, prior_weights=1000, gradient_accumulation=2), sources, lambda event: None)
     noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5
-    assert all(float(layer.scores.std()) == pytest.approx(1.5 * noise / 4, rel=1e-3) for layer in run.matrices.layers.values())
+    expected = prior_strength(run.spec, 12 * 16, run.matrices.total) * noise
+    assert all(float(layer.scores.std()) == pytest.approx(expected, rel=1e-3) for layer in run.matrices.layers.values())
+    assert expected != pytest.approx(1.5 * noise, rel=0.1)
 
 
 def test_pattern_and_prior_go_together(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
-    run = set_up(spec_of(prior="wanda", prior_strength=2.0, pattern="2:4"), sources, lambda event: None)
+    run = set_up(spec_of(prior="wanda", prior_strength=2.0, prior_weights=1, pattern="2:4"), sources, lambda event: None)
     noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5  # of scores that learn nothing, over a linear fall
-    assert all(float(layer.scores.std()) == pytest.approx(2 * noise, rel=1e-3) for layer in run.matrices.layers.values())
+    assert all(float(layer.scores.std()) == pytest.approx(32 * 2 * noise, rel=1e-3) for layer in run.matrices.layers.values())
     run.pruner.select(0.5, final=True)
     for layer in run.matrices.layers.values():
         fours = layer.scores.view(-1, 4)
