@@ -17,7 +17,13 @@ _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max
 """Fields of a spec that a row has as columns of its own."""
 _WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier", "bad_rows_limit", *BASELINE}
 """Fields that do not change the result; ``tier`` only sets others, and no row of the benchmark's data is bad."""
-_OFF: dict[str, Any] = {"keep": "last", "label_word_pieces": "refuse", "on_bad_rows": "refuse", "sparsity_by": {}}
+_OFF: dict[str, Any] = {
+    "keep": "last",
+    "label_word_pieces": "refuse",
+    "on_bad_rows": "refuse",
+    "prior_weights": 10_616_832,  # of minilm-l6-mlm, which all rows without the field have
+    "sparsity_by": {},
+}
 """Values by which later fields do what was done before them, apart from None and false."""
 
 
