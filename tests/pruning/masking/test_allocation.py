@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pruning.masking.allocation import by_mass, uniform
@@ -72,13 +72,15 @@ def test_redistributing_keeps_exactly_the_density_asked_for(group: Sequence[tupl
 
 @settings(max_examples=500, deadline=None)
 @given(st.integers(1, 2000), st.lists(MASS, min_size=2, max_size=12), SHARE)
+@example(1, [0.9999999999999999, 1.0, 1.0], 0.5)
 def test_of_matrices_of_one_size_the_one_with_more_mass_never_keeps_less(n: int, masses: list[float], share: float) -> None:
     for surplus in ("redistribute", "drop"):
         counts = by_mass([n] * len(masses), masses, share, surplus)
         ranked = sorted(zip(masses, counts, strict=True))
         for (less, few), (more, many) in pairwise(ranked):
-            # a share that underflows to zero falls back to the uniform one, as in the reference code
-            if less < more and (surplus == "redistribute" or less > 1e-290):
+            # masses that differ by rounding alone may share alike, and then the first matrix keeps more; a share that underflows to
+            # zero falls back to the uniform one, as in the reference code
+            if less < more * (1 - 1e-12) and (surplus == "redistribute" or less > 1e-290):
                 assert few <= many
 
 
