@@ -144,8 +144,8 @@ class SharedFields(TypedDict, total=False):
     prior_rows / rows seen, because the scores then learn more than the prior contains; default 8000."""
     prior_weights: int
     """Masked weights of a model for which prior_strength and prior_rows stand (default: those of a MiniLM with 6 layers). Of a
-    model with r times as many, r at most 16, the strength is r ** 1.25 and the rows r times as large, because the same rows say
-    less of each weight."""
+    model with r times as many, r at most 16, the strength is r ** 1.25 and the rows r times as large: the same rows say less of
+    each weight."""
     calibration_rows: int
     """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout read; default 128, with
     fit_readout 512."""

@@ -34,7 +34,8 @@ def test_a_run_in_bf16_stays_close_to_one_in_float32_and_keeps_its_scores_in_flo
     monkeypatch.setattr(autocast, "has_bf16", lambda device: True)
     losses = {}
     for name in ("fp32", "bf16"):
-        events = run_toy(sources, tmp_path / name, precision=name, dropout=0.0)
+        # a strong prior: equal scores at the start would leave the masks to the rounding of the first gradients
+        events = run_toy(sources, tmp_path / name, precision=name, dropout=0.0, prior_weights=1)
         losses[name] = of_kind(events, "step")[-1].loss
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.1)
