@@ -39,7 +39,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("Head and labels", ("head", "pooling", "label_words", "label_word_pieces", "template", "calibrate_logits", "fit_readout")),
-    ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share")),
+    ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share", "distill_states")),
     (
         "Scores and schedule",
         (

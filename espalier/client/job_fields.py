@@ -115,6 +115,10 @@ class SharedFields(TypedDict, total=False):
     """τ of the distillation loss; default 2.0."""
     distill_share: float
     """Share of the distillation loss; the task loss has the rest; default 0.5."""
+    distill_states: float
+    """Weight in the loss of the distance of the hidden states behind each layer from those of the dense model, as a share of their
+    variance; 0 leaves it out and saves about a quarter of a step; default 1 for the smp methods up to a sparsity of 0.95, above
+    which a model has too few weights to follow, except with the presets paper and upstream."""
     tier: Literal["masks", "masks+extras"]
     """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as well, at most 0.5 %
     of the masked weights, and stored with the mask; default "masks"."""

@@ -19,9 +19,9 @@ from pruning.spec.tasks import Task, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
 """Fields that no mask depends on."""
-LATER = ("label_word_pieces", "init_from", "prior_weights")
-"""Fields that masks and checkpoints hold only where they are not at their defaults: without them, both are as they were before
-there were such fields."""
+LATER = {"label_word_pieces": "refuse", "init_from": None, "prior_weights": 10_616_832, "distill_states": 0.0}
+"""Later fields, and the values at which a run is what it was before there were such fields. Masks and checkpoints hold other values
+only, and a record without the field has this one."""
 
 
 def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
@@ -188,8 +188,8 @@ class SpecFields(ModelFields):
 
     @property
     def unsaid(self) -> set[str]:
-        """Fields among :data:`LATER` that have their default values."""
-        return {name for name in LATER if getattr(self, name) == type(self).model_fields[name].default}
+        """Fields among :data:`LATER` that masks and checkpoints do not hold."""
+        return {name for name, value in LATER.items() if getattr(self, name) == value}
 
     @property
     def remaining(self) -> float:

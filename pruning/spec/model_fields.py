@@ -17,6 +17,9 @@ from pruning.spec.tasks import TASKS, Task, resolve_task
 from pruning.spec.verbalizer import ClassName, ClassWords, Pieces
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_FOLLOWS_UP_TO = 0.95
+"""Sparsity up to which a run is distilled from the dense states by default. MiniLM, SST-2, 1,000 x 8: 2.6 points better at 0.9
+(held-out rows, three seeds), 0.3 worse at 0.97."""
 
 
 def _model_name(name: str) -> str:
@@ -56,6 +59,11 @@ def _label_words(data: dict[str, Any]) -> tuple[ClassWords, ...]:
     if task.label_words or data["head"] != "label-words":
         return task.label_words
     return propose_words(task.labels or ())
+
+
+def _distill_states(data: dict[str, Any]) -> float:
+    follows = data["preset"] == "espalier" and info_of(data["method"]).takes_prior and data["sparsity"] <= _FOLLOWS_UP_TO
+    return 1.0 if follows else 0.0
 
 
 def _trained_by_tier(data: dict[str, Any]) -> bool:
@@ -127,6 +135,14 @@ class ModelFields(BaseModel):
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
     distill_share: float = Field(0.5, gt=0, le=1, description="Share of the distillation loss; the task loss has the rest")
+    distill_states: float = Field(
+        default_factory=_distill_states,
+        ge=0,
+        le=100,
+        description="Weight in the loss of the distance of the hidden states behind each layer from those of the dense model, as a "
+        "share of their variance; 0 leaves it out and saves about a quarter of a step; default 1 for the smp methods up to a "
+        "sparsity of 0.95, above which a model has too few weights to follow, except with the presets paper and upstream",
+    )
     tier: Literal["masks", "masks+extras"] = Field(
         "masks",
         description="masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as "

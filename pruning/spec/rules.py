@@ -92,6 +92,8 @@ def _check_method(spec: SpecFields) -> None:
         raise spec_error("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
     if spec.teacher is not None and spec.trains_nothing:
         raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
+    if spec.distill_states and spec.trains_nothing:
+        raise spec_error("distill_states", "{what} does not train; leave distill_states out", what=_one_shot(spec))
 
 
 def _check_sparsity_by(spec: SpecFields) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validat
 from pruning.spec import rules
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.errors import spec_error
-from pruning.spec.fields import SpecFields
+from pruning.spec.fields import LATER, SpecFields
 from pruning.spec.method_info import is_method_name
 from pruning.spec.methods import BROKEN, METHODS
 from pruning.spec.presets import apply_preset
@@ -32,14 +32,17 @@ class PruningSpec(SpecFields):
 
     @model_validator(mode="before")
     @classmethod
-    def _preset(cls, given: Any) -> Any:
-        return apply_preset(dict(given)) if isinstance(given, dict) else given
+    def _preset(cls, given: Any, read: ValidationInfo) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return apply_preset({**LATER, **given} if read.context == RECORD else dict(given))
 
     @classmethod
     def from_record(cls, stored: Any) -> Self:
         """The spec of a job or a mask that exists: its method need not be installed here, since nothing is trained.
 
-        Raises pydantic.ValidationError for anything else that a spec cannot have.
+        Fields that are later than the record have the values of :data:`pruning.spec.fields.LATER`. Raises pydantic.ValidationError
+        for anything else that a spec cannot have.
         """
         return cls.model_validate(stored, context=RECORD)
 

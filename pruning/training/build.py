@@ -28,10 +28,11 @@ from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends, extra_parameters
 from pruning.training.class_weights import log_weights
+from pruning.training.dense_states import DenseStates, copy_dense, state_variances
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.inputs import Inputs
-from pruning.training.losses import loss_function
+from pruning.training.losses import NOT_INPUTS, loss_function
 from pruning.training.pruner import Pruner
 from pruning.training.readout import start_readout
 from pruning.training.run import Batch
@@ -49,6 +50,8 @@ class MaskedModel:
     """Digest of the weights before anything is masked or trained."""
     extras: ExtraParameters
     """Parameters that the run trains outside the masked matrices."""
+    states: DenseStates | None
+    """States of the dense model, where the run is distilled from them."""
 
 
 def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> MaskedModel:
@@ -58,6 +61,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     """
     loaded = inputs.loaded
     base_digest = weights_digest(loaded.model, loaded.new_parameters)
+    dense = copy_dense(spec, inputs, device) if spec.distill_states else None
     matrices = wrap_linears(loaded.model)
     matrices = replace(matrices, own=layer_sparsity(spec, matrices.shapes))
     if dispatch.kernel_name(device) == "native":
@@ -68,7 +72,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     start_readout(spec, inputs.task, loaded, head, inputs.train, device, inputs.class_weights)
     if spec.calibrate_logits and isinstance(head, LabelWordHead):
         head.calibrate(_fit_logits(spec, head, inputs, device))
-    return MaskedModel(head, matrices, base_digest, extras)
+    return MaskedModel(head, matrices, base_digest, extras, None if dense is None else _dense_states(spec, inputs, dense, device))
 
 
 def build_pruner(
@@ -99,7 +103,7 @@ def build_pruner(
             total_steps=total_steps,
         ),
         schedule=schedule,
-        loss_of=loss_function(model.head, inputs.task, spec, device, inputs.class_weights),
+        loss_of=loss_function(model.head, inputs.task, spec, device, inputs.class_weights, model.states),
         weight_adam=WeightAdam(weights, others, spec.weight_learning_rate) if weights or others else None,
         process_group=process_group,
     )
@@ -117,16 +121,22 @@ def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: 
     return LogitCalibration.from_class_logits(logits, labels, log_weights(inputs.class_weights))
 
 
+def _dense_states(spec: PruningSpec, inputs: Inputs, dense: LabelWordHead | ClassifierHead, device: torch.device) -> DenseStates:
+    """The states to distill from, their variances from the calibration rows."""
+    batches = (
+        {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}
+        for batch in _calibration_batches(spec, inputs.train, device)
+    )
+    by_word = inputs.task.kind == "token-classification"
+    return DenseStates(dense, spec.distill_states, state_variances(dense, batches), by_word)
+
+
 def _calibration(spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device) -> Calibration:
-    """The calibration rows (of spans: windows), the head in evaluation mode."""
-    rows = spaced_rows(len(train), spec.calibration_rows)
+    """The calibration rows, the head in evaluation mode."""
 
     def batches() -> Iterator[Batch]:
         head.eval()
-        for chosen in evaluation_batches(train.lengths[rows], 32):
-            batch = train.batch([rows[i] for i in chosen], device)
-            batch.pop("teacher", None)
-            yield batch
+        yield from _calibration_batches(spec, train, device)
 
     def forward(inputs: Batch) -> torch.Tensor:
         with head.all_positions():
@@ -134,3 +144,12 @@ def _calibration(spec: PruningSpec, head: LabelWordHead | ClassifierHead, train:
         return logits
 
     return Calibration(forward, batches())
+
+
+def _calibration_batches(spec: PruningSpec, train: EncodedRows, device: torch.device) -> Iterator[Batch]:
+    """The calibration rows (of spans: windows), without the logits of a teacher."""
+    rows = spaced_rows(len(train), spec.calibration_rows)
+    for chosen in evaluation_batches(train.lengths[rows], 32):
+        batch = train.batch([rows[i] for i in chosen], device)
+        batch.pop("teacher", None)
+        yield batch
