@@ -67,7 +67,7 @@ def copy_dense(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Head:
 
     Where a run leaves the weights as they are, large ones are the same memory.
     """
-    model: nn.Module = inputs.loaded.model.to(device)
+    model = inputs.loaded.model.to(device)
     shared = {} if spec.method_info.trains_weights else {id(weight): weight for weight in _large_weights(model)}
     loaded = replace(inputs.loaded, model=copy.deepcopy(model, shared))
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head, pooling=spec.pooling)
@@ -109,9 +109,12 @@ def state_variances(dense: Head, batches: Iterable[Batch]) -> torch.Tensor:
     return torch.stack(variances).float()
 
 
-def _large_weights(model: nn.Module) -> list[torch.Tensor]:
+def _large_weights(model: Any) -> list[torch.Tensor]:
+    """Matrices that are masked, embeddings, and the output embedding of a language model, of which a head keeps a few rows."""
+    linears = list(prunable_linears(model).values())
     embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    return [linear.weight for linear in prunable_linears(model).values()] + embeddings
+    output = model.get_output_embeddings()
+    return [linear.weight for linear in linears] + embeddings + ([] if output is None else [output.weight])
 
 
 def _mean_square(masked: torch.Tensor, dense: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
