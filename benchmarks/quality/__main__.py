@@ -177,7 +177,7 @@ def _table(arguments: argparse.Namespace) -> int:
     for setting in found.settings():
         figures[setting] = [arguments.images / f"quality-{setting.slug}{kind}.svg" for kind in ("", "-seconds")]
         for file, draw in zip(figures[setting], (figure.draw_shares, figure.draw_seconds), strict=True):
-            draw(found.of(setting), file)
+            draw(found.plain(setting), file)
 
     def seen_from(page: Path) -> dict[summary.Setting, list[str]]:
         return {setting: [os.path.relpath(file, page.parent) for file in files] for setting, files in figures.items()}

@@ -40,12 +40,13 @@ def sections(summary: Summary, against: str, figures: Mapping[Setting, Sequence[
 
 
 def digest(summary: Summary, figures: Mapping[Setting, Sequence[str]], page: str) -> str:
-    """The table with the most runs in short, with its first figure and a link to ``page``; empty where there are no runs."""
+    """The table with the most runs in short, without changed recipes, with its first figure and a link to ``page``; empty where
+    there are no runs."""
     settings = summary.settings()
     if not settings:
         return ""
     shown = max(settings, key=lambda setting: sum(len(group.runs) for group in summary.of(setting)))
-    groups = summary.of(shown)
+    groups = summary.plain(shown)
     header = ["recipe", "remaining", "held-out rows", f"{groups[0].metric}, validation", "seeds", "seconds", "stored"]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     for group in groups:

@@ -109,6 +109,12 @@ class Summary:
             key=lambda group: (group.sparsity or 0.0, order[group.recipe.split("@")[0]], group.recipe),
         )
 
+    def plain(self, setting: Setting) -> list[Group]:
+        """The groups of a table without changed recipes (``NAME@field=value``) whose NAME has a group of the same sparsity too."""
+        groups = self.of(setting)
+        there = {(group.recipe, group.sparsity) for group in groups}
+        return [group for group in groups if "@" not in group.recipe or (group.recipe.split("@")[0], group.sparsity) not in there]
+
 
 def summarize(rows: Iterable[Row], only: Mapping[str, str] | None = None) -> Summary:
     """Group ``rows`` whose columns are as ``only`` says; of a rival's settings keep the best by its mean on the validation rows."""

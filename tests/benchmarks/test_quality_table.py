@@ -145,3 +145,12 @@ def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:
     page.write_text("nothing")
     with pytest.raises(markdown.PageError):
         markdown.insert(page, "text")
+
+
+def test_changed_recipes_stand_in_the_table_and_not_in_figures_next_to_the_recipe_itself() -> None:
+    found = summarize([*ROWS, row("espalier@dropout=0", 1, 0.9), row("espalier@dropout=0", 1, 0.9, sparsity=0.5)])
+    (setting,) = found.settings()
+    changed = [("espalier@dropout=0", 0.5), ("espalier@dropout=0", 0.9)]
+    assert [(group.recipe, group.sparsity) for group in found.of(setting) if "dropout" in group.recipe] == changed
+    assert [(group.recipe, group.sparsity) for group in found.plain(setting) if "dropout" in group.recipe] == changed[:1]
+    assert "dropout" not in markdown.digest(summarize([*ROWS, row("espalier@dropout=0", 1, 0.9)]), {}, "page.md")
