@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pruning.processes.child import ChildProcess
+from pruning.spec.fields import LATER
 from service.jobs.fence import Fence
 from service.settings import Settings
 from service.states import JobKind
@@ -77,7 +78,8 @@ def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Pat
         let_write(checkpoints, settings)
     (folder / "checkpoints").symlink_to(checkpoints, target_is_directory=True)
     path = folder / "spec.json"
-    path.write_text(json.dumps(spec, indent=2) + "\n")
+    # specs are stored resolved: one without a later field is older, and its run stays what it was when it was submitted
+    path.write_text(json.dumps({**LATER, **spec}, indent=2) + "\n")
     return path, failure
 
 
