@@ -20,8 +20,7 @@ from scripts.unasync import CLIENT, run_ruff
 
 FILE = CLIENT / "job_fields.py"
 _HEAD = '''# made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``: fields of the requests, as
-TypedDicts.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``, as TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """

@@ -1,6 +1,5 @@
 # made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``: fields of the requests, as
-TypedDicts.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``, as TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """
@@ -116,9 +115,7 @@ class SharedFields(TypedDict, total=False):
     distill_share: float
     """Share of the distillation loss; the task loss has the rest; default 0.5."""
     distill_states: float
-    """Weight in the loss of the distance of the hidden states behind each layer from those of the dense model, as a share of their
-    variance; 0 leaves it out and saves about a quarter of a step; default 1 for the smp methods up to a sparsity of 0.95, above
-    which a model has too few weights to follow, except with the presets paper and upstream."""
+    """Weight of the loss on hidden states (targets: the dense model); default 1: preset espalier, smp, up to 0.95."""
     tier: Literal["masks", "masks+extras"]
     """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as well, at most 0.5 %
     of the masked weights, and stored with the mask; default "masks"."""
@@ -141,8 +138,7 @@ class SharedFields(TypedDict, total=False):
     """Start scores from this saliency instead of zero; default wanda for the smp methods, except with the presets paper and
     upstream."""
     prior_strength: float
-    """Strength of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3); default
-    1.5."""
+    """Strength of the prior, in units of the spread that noise gives scores: learning_rate * sqrt(steps / 3); default 1.5."""
     prior_rows: int
     """Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it falls as
     prior_rows / rows seen, because the scores then learn more than the prior contains; default 8000."""

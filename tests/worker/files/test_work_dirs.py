@@ -2,16 +2,21 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pruning.spec.schema import PruningSpec
 from service.jobs import commands
+from service.jobs.fence import Fence
 from tests.worker.conftest import WorkerHarness
-from worker.files.work_dirs import checkpoint_folder
+from worker.files.work_dirs import checkpoint_folder, prepare
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+NEW = PruningSpec.model_validate({"model": "m", "task": "sst2", "max_steps": 10}).model_dump(mode="json")
+OLD = {name: value for name, value in NEW.items() if name not in ("distill_states", "prior_weights")}
 
 
 def share(harness: WorkerHarness, name: str = "shared") -> None:
@@ -93,3 +98,9 @@ def test_files_of_deleted_jobs_are_removed(harness: WorkerHarness) -> None:
     GarbageCollector(harness.context).collect()
     assert not harness.work_folder(job_id).exists()
     assert not checkpoint_folder(harness.context.settings, job_id).exists()
+
+
+@pytest.mark.parametrize(("stored", "expected"), [(OLD, 0.0), (NEW, 1.0)], ids=["before the field", "with it"])
+def test_a_run_is_what_it_was_when_it_was_submitted(harness: WorkerHarness, stored: dict[str, Any], expected: float) -> None:
+    path, _ = prepare(harness.context.settings, Fence("job_01jd3xk5m8v6q2zr9w4t7y1n0b", 1), stored)
+    assert PruningSpec.model_validate_json(path.read_bytes()).distill_states == expected
