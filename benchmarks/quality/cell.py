@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.quality.recipes import Recipe, RecipeError
-from pruning.spec.fields import BASELINE
+from pruning.spec.fields import BASELINE, LATER
 from pruning.spec.schema import PruningSpec
 
 _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max_steps", "epochs", "batch_size"}
@@ -18,10 +18,9 @@ _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max
 _WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier", "bad_rows_limit", *BASELINE}
 """Fields that do not change the result; ``tier`` only sets others, and no row of the benchmark's data is bad."""
 _OFF: dict[str, Any] = {
+    **LATER,  # prior_weights are those of minilm-l6-mlm, which all rows without the field have
     "keep": "last",
-    "label_word_pieces": "refuse",
     "on_bad_rows": "refuse",
-    "prior_weights": 10_616_832,  # of minilm-l6-mlm, which all rows without the field have
     "sparsity_by": {},
 }
 """Values by which later fields do what was done before them, apart from None and false."""

@@ -44,8 +44,12 @@ class DenseStates:
     by_word: bool
     """Whether the task loss is a mean over tagged words and not over rows."""
 
-    def distance(self, masked: list[torch.Tensor], inputs: Batch, labels: torch.Tensor) -> torch.Tensor:
-        """D, a scalar, for the masked model's states behind each layer, as :func:`logits_and_states` has them for ``inputs``."""
+    def logits_and_loss(self, head: nn.Module, inputs: Batch, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the masked model under ``head``, and the weight times D, a scalar."""
+        logits, masked = logits_and_states(head, inputs)
+        return logits, self.weight * self._distance(masked, inputs, labels)
+
+    def _distance(self, masked: list[torch.Tensor], inputs: Batch, labels: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             _, dense = logits_and_states(self.dense, inputs)
         shares = self._token_shares(inputs["attention_mask"], labels).to(_wide(masked[0]))

@@ -14,7 +14,7 @@ from pruning.models import autocast
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
-from pruning.training.dense_states import DenseStates, logits_and_states
+from pruning.training.dense_states import DenseStates
 
 NOT_INPUTS = ("labels", "teacher", "weight", ROW_WEIGHTS)
 """Tensors of a batch that its loss reads and the head does not."""
@@ -111,15 +111,14 @@ def loss_function(
     def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}
         with autocast.for_precision(spec.precision, device):
-            logits, found = (head(**inputs), []) if states is None else logits_and_states(head, inputs)
-            distance = None if states is None else states.distance(found, inputs, batch["labels"])
+            logits, distance = (head(**inputs), None) if states is None else states.logits_and_loss(head, inputs, batch["labels"])
         logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
         loss = task_loss(task, logits, labels, row_weights=batch.get(ROW_WEIGHTS), positive_weights=positive)
         if "teacher" in batch:
             distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
             loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss
-        if states is not None and distance is not None:
-            loss = loss + states.weight * distance
+        if distance is not None:
+            loss = loss + distance
         # every loss is a mean over rows (no span target lies outside its window) or over labelled tokens, whose numbers make
         # the weight, so those of ranks and micro-batches add up
         return loss * batch["weight"] if "weight" in batch else loss

@@ -3,10 +3,9 @@
 Called by the API for a dry run. Rates of workers that are alive come first; a service whose workers have just been restarted falls
 back on those of the former ones. Model and task are compared only among the owner's own jobs, so that nothing about other owners'
 jobs is revealed.
-
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
@@ -74,8 +73,7 @@ def estimate(session: Session, planned: Planned, *, worker_seen_seconds: float) 
 
 def _from_rows(rows: Sequence[Row[Any]], planned: Planned) -> Estimate | None:
     own = [row for row in rows if row.owner == planned.owner and row.spec.get("model") == planned.spec["model"]]
-    fields = ("task", "max_length", "precision", "devices")
-    same = [row for row in own if all(row.spec.get(name) == planned.spec.get(name) for name in fields)]
+    same = [row for row in own if _costs(row.spec) == _costs(planned.spec)]
     alike: tuple[tuple[Basis, list[_Measured]], ...] = (
         ("same_model_and_task", _measured(same)),
         ("same_model", _measured(own)),
@@ -91,6 +89,11 @@ def _from_rows(rows: Sequence[Row[Any]], planned: Planned) -> Estimate | None:
                 seconds += planned.baseline_rows / (median(measured[:_USED]) if measured else rate / _BASELINE_FACTOR)
             return Estimate(round(seconds, 1), round(rate, 3), basis, len(used))
     return None
+
+
+def _costs(spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What the time of a row depends on, beside the model: the length of rows, the arithmetic, a second pass for the states."""
+    return *map(spec.get, ("task", "max_length", "precision", "devices")), bool(spec.get("distill_states"))
 
 
 def _measured(rows: Sequence[Row[Any]]) -> list[_Measured]:

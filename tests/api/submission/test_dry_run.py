@@ -23,7 +23,7 @@ def dry_run(client: TestClient, body: dict[str, Any], key: str | None = None) ->
 
 def finished(jobs: Jobs, *, rate: float, owner: str = "local", baseline: dict[str, Any] | None = None, **spec: Any) -> None:
     """A job of 1,000 x 8 rows that has succeeded: its rows at ``rate``, and 10 s of everything else."""
-    job_id = jobs.succeeded(**{"max_steps": 1000, "batch_size": 8, **spec})
+    job_id = jobs.succeeded(**{"max_steps": 1000, "batch_size": 8, "sparsity": SHORT["sparsity"], **spec})
     values = {
         "owner": owner,
         "metrics": {"rows_per_second": rate},
@@ -91,4 +91,6 @@ def test_the_time_comes_from_runs_that_are_alike(client: TestClient, jobs: Jobs)
     assert estimate == {"seconds": 40.0, "rows_per_second": 80.0, "basis": "same_model_and_task", "jobs": 1}
     estimate = dry_run(client, SHORT | {"max_length": 40}).json()["estimate"]
     assert estimate == {"seconds": 50.0, "rows_per_second": 60.0, "basis": "same_model", "jobs": 2}
+    with_states = dry_run(client, SHORT | {"distill_states": 1.0}).json()["estimate"]
+    assert with_states["basis"] == "same_model"
     assert dry_run(client, SHORT | {"model": "another"}).json()["estimate"] is None
