@@ -56,14 +56,14 @@ def _value(text: str) -> Any:
         return text
 
 
-_DENSE = {"learning_rate": 5e-5, "warmup": 0.06, "weight_decay": 0.0, "max_grad_norm": 1.0}
-"""AdamW, linear warm-up over that share of the steps, then linear to 0."""
+_DENSE = {"learning_rate": 5e-5, "warmup": 0.06, "weight_decay": 0.0, "max_grad_norm": 1.0, "model_dropout": None}
+"""AdamW, linear warm-up over that share of the steps, then linear to 0; None: the checkpoint's dropout."""
 ABLATIONS: dict[str, dict[str, Any]] = {
     "log-prior": {"prior": "wanda", "prior_strength": 1.0},
     "biases": {"train_biases": True, "weight_learning_rate": 1e-3},
     "biases+log-prior": {"train_biases": True, "weight_learning_rate": 1e-3, "prior": "wanda", "prior_strength": 1.0},
     "short-ramp": {"ramp": 0.25, "hold": 0.7},
-    "dropout-0": {"dropout": 0.0},
+    "dropout": {"dropout": None},  # the checkpoint's
 }
 """Changes of the default recipe, one lever each or a named sum; ``ablation:NAME``."""
 RECIPES: dict[str, Recipe] = {

@@ -1,7 +1,7 @@
 """Full fine-tuning of the dense model: a plain AdamW loop over the stock sequence classifier; LoRA shares the loop.
 
-Linear warm-up, linear decay to 0, gradients clipped at norm 1, the checkpoint's own dropout; no weight decay, as in
-transformers' trainer by default.
+Linear warm-up, linear decay to 0, gradients clipped at norm 1, the checkpoint's own dropout unless a setting replaces it; no weight
+decay, as in transformers' trainer by default.
 """
 
 import time

@@ -76,5 +76,6 @@ def reading_spec(cell: Cell) -> PruningSpec:
             "batch_size": cell.batch,
             "seed": cell.seed,
             "max_length": cell.settings["max_length"],
+            "dropout": cell.settings.get("model_dropout"),
         }
     )
