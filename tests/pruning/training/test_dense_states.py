@@ -149,6 +149,24 @@ def test_the_default_follows_preset_and_method(fields: dict[str, Any], expected:
     assert spec_of(**fields).distill_states == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, 0),
+        ({"dropout": None}, None),
+        ({"max_steps": None, "epochs": 4}, 0),
+        ({"max_steps": None, "epochs": 5}, None),
+        ({"max_steps": None}, None),  # the task's number of epochs
+        ({"sparsity": 0.97}, None),
+        ({"distill_states": 0}, None),
+        ({"preset": "paper"}, None),
+        ({"preset": "paper", "distill_states": 1}, None),
+    ],
+)
+def test_runs_with_states_and_few_epochs_have_no_dropout_by_default(fields: dict[str, Any], expected: float | None) -> None:
+    assert PruningSpec.model_validate({"model": "m", "task": "sst2", "max_steps": 10, **fields}).dropout == expected
+
+
 def test_methods_that_do_not_train_refuse_it() -> None:
     with pytest.raises(ValidationError) as caught:
         spec_of(method="wanda", max_steps=None, distill_states=1)
