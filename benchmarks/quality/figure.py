@@ -54,7 +54,7 @@ def _draw(groups: Sequence[Group], file: Path, panels: int, fill: Draw) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
         axes.set_axisbelow(True)
-    figure.suptitle(title(groups[0].setting), x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(title(groups[0].setting), x=0.01, ha="left", fontsize=10, fontweight="bold")
     handles = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False, fontsize=8.5)
     file.parent.mkdir(parents=True, exist_ok=True)
