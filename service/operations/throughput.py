@@ -92,7 +92,7 @@ def _from_rows(rows: Sequence[Row[Any]], planned: Planned) -> Estimate | None:
 
 
 def _costs(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the time of a row depends on, beside the model: the length of rows, the arithmetic, a second pass for the states."""
+    """What the time of a row of a model depends on: the length of rows, the arithmetic, a second pass for the states."""
     return *map(spec.get, ("task", "max_length", "precision", "devices")), bool(spec.get("distill_states"))
 
 

@@ -183,7 +183,7 @@ def test_the_estimate_before_it_is_sent(browser: Browser, database: Database) ->
 
 def test_the_estimate_tells_the_time_of_runs_like_it(browser: Browser, jobs: Jobs) -> None:
     finished(jobs, rate=100.0)
-    typed = {**BODY, "max_steps": "1000", "batch_size": "8", "do": "estimate"}
+    typed = {**BODY, "max_steps": "1000", "batch_size": "8", "sparsity": "0.97", "do": "estimate"}
     response = texts(browser.send("/new", "/new", **typed))
     assert "Time 1 min 30 s 100 rows/s in 1 run like it" in response
     assert "Queued before it 0" in response
