@@ -17,6 +17,7 @@ from benchmarks.quality.grid import Axes, build
 from benchmarks.quality.one_run import execute
 from benchmarks.quality.outcome import seen_rows
 from benchmarks.quality.recipes import Recipe, RecipeError
+from benchmarks.quality.rivals.inputs import reading_spec
 from pruning.data.batching import BatchStream
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
@@ -136,6 +137,11 @@ def test_changed_settings_are_another_run(folder: Path, made: list[dict[str, Any
     row = next(row for row in made if row["recipe"] == "espalier")
     other = {**row, "settings": {**row["settings"], "learning_rate": 0.5}}
     assert rows.find([other], cell_of(folder, "espalier")) is None
+
+
+@pytest.mark.parametrize(("recipe", "dropout"), [("full", None), ("full@model_dropout=0", 0), ("lora", None), ("probe", None)])
+def test_dense_rivals_have_the_dropout_of_the_checkpoint_or_of_the_recipe(folder: Path, recipe: str, dropout: float | None) -> None:
+    assert reading_spec(cell_of(folder, recipe)).dropout == dropout
 
 
 def test_held_out_rows_were_used_neither_in_training_nor_in_a_choice() -> None:
