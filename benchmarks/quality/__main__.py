@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--heldout-rows", type=int, default=3000, help="unseen training rows to evaluate on; fewer where fewer remain")
     run.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     run.add_argument("--max-length", type=int, default=64, help="tokens")
+    run.add_argument("--masks-to", type=Path, metavar="FOLDER", help="keep the masks of runs here, a folder for each")
     run.add_argument("--dry-run", action="store_true", help="say what would be run")
     table = commands.add_parser("table", help="write page, README block and figures from the rows")
     table.set_defaults(command=_table)
@@ -150,6 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
             datasets_dir=arguments.datasets_dir,
             evaluations=arguments.evaluations,
             heldout_rows=arguments.heldout_rows,
+            masks_to=arguments.masks_to,
         )
         for cell in grid.cells
     ]

@@ -3,6 +3,7 @@
 Made by :mod:`benchmarks.quality.grid`, sent to the process that runs it as JSON, and compared with the rows that are there.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -87,6 +88,11 @@ class Cell(BaseModel):
         sparsity = "" if self.sparsity is None else f" {100 * self.sparsity:g} %"
         return f"{self.recipe} {self.task}{sparsity} {self.steps}x{self.batch} seed {self.seed}"
 
+    @property
+    def slug(self) -> str:
+        """Name of a folder: model and title, in letters, digits and ``-.=``."""
+        return re.sub(r"[^\w.=]+", "-", f"{self.model} {self.title}")
+
     def is_run_of(self, row: Mapping[str, Any]) -> bool:
         """Whether ``row`` is a finished run of this cell, with the same settings.
 
@@ -119,3 +125,5 @@ class Order(BaseModel):
     """Points of the learning curve, the last one included."""
     heldout_rows: int
     """Most unseen training rows to evaluate on."""
+    masks_to: Path | None = None
+    """Folder that gets one for each pruning run, with its mask and trained weights."""

@@ -40,13 +40,30 @@ def sections(summary: Summary, against: str, figures: Mapping[Setting, Sequence[
 
 
 def digest(summary: Summary, figures: Mapping[Setting, Sequence[str]], page: str) -> str:
-    """The table with the most runs in short, without changed recipes, with its first figure and a link to ``page``; empty where
-    there are no runs."""
-    settings = summary.settings()
-    if not settings:
-        return ""
-    shown = max(settings, key=lambda setting: sum(len(group.runs) for group in summary.of(setting)))
-    groups = summary.plain(shown)
+    """Of each model the table with the most runs in short, without changed recipes, with its first figure; the largest model first,
+    with a link to ``page``. Empty where there are no runs."""
+    most: dict[str, Setting] = {}
+    for setting in sorted(summary.settings(), key=lambda each: _runs(summary, each), reverse=True):
+        most.setdefault(setting.model, setting)
+    shown = sorted(most.values(), key=lambda setting: _stored(summary.of(setting)), reverse=True)
+    parts = [f"Every recipe trained on the same rows, on one thread; [all numbers and how they compare]({page})."] if shown else []
+    for setting in shown:
+        parts += [f"**{title(setting)}**"]
+        parts += [f"![{title(setting)}]({figures[setting][0]})"] if figures.get(setting) else []
+        parts += [_short_table(summary.plain(setting))]
+    return "\n\n".join(parts)
+
+
+def _runs(summary: Summary, setting: Setting) -> int:
+    return sum(len(group.runs) for group in summary.of(setting))
+
+
+def _stored(groups: Sequence[Group]) -> float:
+    """Bytes of the largest result: where the dense model was fine-tuned, its size."""
+    return max(group.mean(lambda row: row["artifact_bytes"]) for group in groups)
+
+
+def _short_table(groups: Sequence[Group]) -> str:
     header = ["recipe", "remaining", "held-out rows", f"{groups[0].metric}, validation", "seeds", "seconds", "stored"]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     for group in groups:
@@ -60,9 +77,7 @@ def digest(summary: Summary, figures: Mapping[Setting, Sequence[str]], page: str
             size(group.mean(lambda row: row["artifact_bytes"])),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    picture = [f"![{title(shown)}]({figures[shown][0]})", ""] if figures.get(shown) else []
-    said = f"{title(shown)}: every recipe trained on the same rows, on one thread; [all numbers and how they compare]({page})."
-    return "\n".join([said, "", *picture, *lines])
+    return "\n".join(lines)
 
 
 def _remaining(group: Group) -> str:

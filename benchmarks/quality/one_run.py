@@ -5,6 +5,7 @@ Started by :mod:`benchmarks.quality.scheduler` as ``python -m benchmarks.quality
 """
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import asdict
@@ -23,8 +24,10 @@ from benchmarks.quality.rivals import dense, lora, probe
 from benchmarks.quality.rivals.inputs import reading_spec
 from pruning.cli.environment import silence_libraries
 from pruning.data.batching import BatchStream
+from pruning.formats import trained_weights
 from pruning.sources import Sources
 from pruning.training.inputs import load_inputs
+from pruning.training.report_data import COMPACT
 
 
 def main(text: str) -> None:
@@ -44,6 +47,8 @@ def execute(order: Order, folder: Path, commit: str, notify: Notify) -> rows.Row
     sources = sources_for(cell.model, order.models_dirs, order.datasets_dir, folder / "tokens")
     stream = _stream(cell, kind, sources)
     outcome = _run(cell, kind, sources, folder / "work", order.evaluations, stream, notify)
+    if order.masks_to is not None and kind == "pruning":
+        _keep_mask(folder / "work" / "artifacts", order.masks_to / cell.slug)
     seen = seen_rows(stream, cell.steps)
     task = reading_spec(cell).task_info
     count = heldout.write(task, sources, seen, folder / "heldout", order.heldout_rows)
@@ -84,6 +89,13 @@ def _stream(cell: Cell, kind: Kind, sources: Sources) -> BatchStream:
     spec = cell.spec() if kind == "pruning" else reading_spec(cell)
     inputs = load_inputs(spec, sources, lambda event: None, torch.device("cpu"))
     return BatchStream(inputs.train.lengths, cell.batch, cell.seed)
+
+
+def _keep_mask(artifacts: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (COMPACT, trained_weights.WEIGHTS):
+        if (artifacts / name).exists():
+            shutil.copy(artifacts / name, folder)
 
 
 def _measured(outcome: Outcome) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from benchmarks.quality.outcome import seen_rows
 from benchmarks.quality.recipes import Recipe, RecipeError
 from benchmarks.quality.rivals.inputs import reading_spec
 from pruning.data.batching import BatchStream
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
+from pruning.sources import Sources
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
@@ -75,7 +78,7 @@ def made(folder: Path) -> list[dict[str, Any]]:
         )
         (folder / cell.recipe).mkdir()
         rows.append(file, execute(order, folder / cell.recipe, "unknown", lambda text: None))
-    assert program.main(command(folder, "--recipes", RECIPES)) == 0
+    assert program.main(command(folder, "--recipes", RECIPES, "--masks-to", str(folder / "masks"))) == 0
     return rows.read(file)
 
 
@@ -106,6 +109,15 @@ def test_rows_that_are_there_are_not_run_again(
     assert program.main(command(folder, "--recipes", RECIPES)) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ran"] == 0
     assert len(rows.read(folder / "results" / "rows.jsonl")) == len(made)
+
+
+def test_masks_are_kept_where_asked_for(folder: Path, made: list[dict[str, Any]]) -> None:
+    kept = sorted(folder.glob("masks/*/mask.espalier"))
+    assert [mask.parent.name for mask in kept] == ["toy-espalier-sst2-50-6x8-seed-1"]
+    row = next(row for row in made if row["recipe"] == "espalier")
+    assert kept[0].stat().st_size == row["artifact_bytes"]
+    sources = Sources(folder / "models", folder / "datasets", hub=False)
+    assert evaluate_mask(load_pruned(kept[0], sources=sources), sources) == pytest.approx(row["metrics"])
 
 
 def cell_of(folder: Path, recipe: str) -> Cell:

@@ -154,3 +154,13 @@ def test_changed_recipes_stand_in_the_table_and_not_in_figures_next_to_the_recip
     assert [(group.recipe, group.sparsity) for group in found.of(setting) if "dropout" in group.recipe] == changed
     assert [(group.recipe, group.sparsity) for group in found.plain(setting) if "dropout" in group.recipe] == changed[:1]
     assert "dropout" not in markdown.digest(summarize([*ROWS, row("espalier@dropout=0", 1, 0.9)]), {}, "page.md")
+
+
+def test_the_short_form_has_one_table_for_each_model_and_the_largest_first() -> None:
+    large = [{**row(recipe, 1, 0.9), "model": "large", "artifact_bytes": 438_000_000} for recipe in ("full", "espalier")]
+    longer = [{**row("espalier", 1, 0.95), "steps": 20}]
+    text = markdown.digest(summarize([*ROWS, *longer, *large]), {}, "page.md")
+    titles = [line for line in text.splitlines() if line.startswith("**")]
+    assert titles == ["**large, SST2, 10 × 8 rows**", "**toy, SST2, 10 × 8 rows**"]
+    assert text.count("438 MB") == 2
+    assert markdown.digest(summarize([]), {}, "page.md") == ""
