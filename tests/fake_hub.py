@@ -6,14 +6,16 @@ once, when it is imported.
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests import http_servers
+from tests.http_servers import Quiet
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -112,7 +114,7 @@ class FakeHub:
 def serving(hub: FakeHub, port: int = 0) -> Iterator[FakeHub]:
     """Serve ``hub`` until the end of the block, on a free port or on ``port``; afterwards it refuses connections."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
@@ -132,20 +134,8 @@ def serving(hub: FakeHub, port: int = 0) -> Iterator[FakeHub]:
             if body:
                 self.wfile.write(content)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with http_servers.serving(Handler, port) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:

@@ -1,13 +1,14 @@
 """Webhook receiver on this machine, with responses that the test chooses."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook
+
+from tests.http_servers import Quiet, serving
 
 
 @dataclass
@@ -31,7 +32,7 @@ def webhook_receiver(*responses: int | tuple[int, dict[str, str]]) -> Iterator[W
     """A receiver that listens inside the block."""
     state = WebhookReceiver(responses=[(each, {}) if isinstance(each, int) else each for each in responses])
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             state.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
@@ -41,16 +42,6 @@ def webhook_receiver(*responses: int | tuple[int, dict[str, str]]) -> Iterator[W
                 self.send_header(name, value)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/hook?a=b"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        state.url = f"{url}/hook?a=b"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,10 +6,10 @@ JavaScript, which adds the progress.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from api.errors.problems import Fault
@@ -20,6 +20,7 @@ from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest
+from api.request.paging import NumberCursor
 from api.routes import datasets
 from api.uploads.form import MAX_SPLITS
 from api.uploads.isolation import InvalidRowsError
@@ -38,9 +39,7 @@ _OWN_FIELDS = 1 + len(FURTHER)
 
 
 @router.get("")
-def datasets_page(
-    request: Request, services: ServicesDep, caller: PageReader, after: Annotated[int | None, Query(ge=0, le=2**53)] = None
-) -> Response:
+def datasets_page(request: Request, services: ServicesDep, caller: PageReader, after: NumberCursor = None) -> Response:
     """The form of an upload, and the data sets, newest first."""
     return _list(request, services, caller, after=after)
 

@@ -13,6 +13,7 @@ from api.pages.job_repeat import repetition, spec_fields
 from api.pages.rendering import render, render_text
 from api.request.auth import Caller
 from api.request.deps import ArtifactName, JobId, Services, ServicesDep
+from api.request.paging import MAX_INTEGER, RowCursor
 from api.responses.job_documents import job_document, job_list
 from api.responses.sse import EventStream
 from api.routes import artifacts, events
@@ -31,7 +32,6 @@ _EVALUATIONS = 20
 """Latest evaluations that are listed."""
 _POINTS = 2000
 """Most reports of one response; the page of a long job requests the next ones at once."""
-After = Annotated[int, Query(ge=0, le=2**53)]
 
 
 @router.get("")
@@ -98,8 +98,8 @@ def stream(
     request: Request,
     services: ServicesDep,
     caller: PageReader,
-    after: After = 0,
-    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=2**53)] = None,
+    after: RowCursor = 0,
+    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_INTEGER)] = None,
 ) -> Response:
     """The event stream of the JSON route, its events as lines of HTML, so that the page adds them as they come."""
     with services.database.read() as session:
@@ -116,7 +116,7 @@ def stream(
 
 
 @router.get("/curves")
-def curves(job_id: JobId, services: ServicesDep, caller: PageReader, after: After = 0) -> dict[str, Any]:
+def curves(job_id: JobId, services: ServicesDep, caller: PageReader, after: RowCursor = 0) -> dict[str, Any]:
     """Reports after row ``after``, for the curves of the page. ``rows`` are step, attempt and values."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)

@@ -6,9 +6,9 @@ JavaScript, which adds the progress.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
 from api.pages.access import TOKEN_FIELD, PageReader, PageRoute, PageUploader, PageWriter, require_token
@@ -17,6 +17,7 @@ from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import ModelId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest
+from api.request.paging import NumberCursor
 from api.routes import models
 from service import uploaded_models
 
@@ -25,9 +26,7 @@ _PAGE = 20
 
 
 @router.get("")
-def models_page(
-    request: Request, services: ServicesDep, caller: PageReader, after: Annotated[int | None, Query(ge=0, le=2**53)] = None
-) -> Response:
+def models_page(request: Request, services: ServicesDep, caller: PageReader, after: NumberCursor = None) -> Response:
     """The form of an upload, and the uploaded models, newest first."""
     return _list(request, services, caller, after=after)
 

@@ -20,9 +20,9 @@ from api.schemas.jobs import Job, JobList
 from service import broker, failpoints
 from service.artifacts import store
 from service.db import models
-from service.jobs import views
+from service.jobs import queries, views
 from service.settings import Settings
-from service.states import Status
+from service.states import JobKind, Status
 
 log = logging.getLogger(__name__)
 LOCATED: dict[str, Any] = {
@@ -65,6 +65,14 @@ def accepted(job: Job, services: Services, prefer: str | None, caller: Caller, s
     return LongPollResponse(
         services, JobRepresentation.from_job(job), status=status, location=_path(job), seconds=seconds, caller=caller
     )
+
+
+def jobs_of_mask(services: Services, caller: Caller, job_id: str, kind: JobKind, *, limit: int, after: str | None) -> JobList:
+    """The jobs of ``kind`` that use the mask of a job, newest first. Raises JobNotFoundError, InvalidCursorError."""
+    with services.database.read() as session:
+        queries.require(session, job_id, owner=caller.owner_filter)
+        ids, cursor = queries.page(session, limit=limit, after=after, kind=kind, of=job_id)
+        return job_list(session, services.settings, ids, cursor)
 
 
 def job_list(session: Session, settings: Settings, ids: Sequence[str], cursor: str | None) -> JobList:

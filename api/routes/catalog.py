@@ -4,11 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from api.errors.problems import problem_responses
 from api.request.auth import Reader
 from api.request.deps import ServicesDep
+from api.request.paging import NumberCursor, page_size
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.catalog import Method, MethodList, Model, ModelList, Task, TaskList
 from api.schemas.job_request import JobRequest
@@ -54,10 +55,7 @@ def list_tasks(services: ServicesDep) -> TaskList:
 
 @own.get("/models", operation_id="listModels", responses=problem_responses(422), summary="The available models")
 def list_models(
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of uploaded models returned")] = 20,
-    after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
+    services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("uploaded models")] = 20, after: NumberCursor = None
 ) -> ModelList:
     """Models in the service's models directory, by the name for a job's `model`, on the first page; and your uploaded ones, newest
     first. Where the hub may be used, any model there of one of the `model_types` can be named as well.

@@ -18,6 +18,7 @@ from api.errors.problems import problem_response, problem_responses
 from api.request.auth import Caller, Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest, StreamIdempotency
+from api.request.paging import NumberCursor, RowCursor, page_size
 from api.request.uploads import form_body, received_form, store_once, uploaded_responses
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
@@ -141,10 +142,7 @@ def _store(services: Services, owner: str, name: str | None, found: NormalizedDa
 
 @router.get("", operation_id="listDatasets", responses=problem_responses(422), summary="List data sets, newest first")
 def list_datasets(
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of data sets returned")] = 20,
-    after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
+    services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("data sets")] = 20, after: NumberCursor = None
 ) -> DatasetList:
     """The list has no rows."""
     with services.database.read() as session:
@@ -166,8 +164,8 @@ def list_rows(
     services: ServicesDep,
     caller: Reader,
     split: Annotated[str, Query(max_length=100, description="Which split")] = "train",
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of rows returned")] = 10,
-    after: Annotated[int, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = 0,
+    limit: Annotated[int, page_size("rows")] = 10,
+    after: RowCursor = 0,
 ) -> RowList:
     """The rows as the trainer reads them."""
     with services.database.read() as session:

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.errors.problems import problem_responses
 from api.request import limits
 from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import Idempotency
-from api.responses.job_documents import ACCEPTED, accepted, job_document, job_list, store_created
+from api.request.paging import TextCursor, page_size
+from api.responses.job_documents import ACCEPTED, accepted, job_document, jobs_of_mask, store_created
 from api.responses.long_poll import Prefer
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import EvaluationRequest
@@ -71,14 +72,7 @@ def create_evaluation(
 
 @router.get("", operation_id="listEvaluations", responses=problem_responses(404, 422), summary="List the evaluations of a job")
 def list_evaluations(
-    job_id: JobId,
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
-    after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+    job_id: JobId, services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("jobs")] = 20, after: TextCursor = None
 ) -> JobList:
     """The jobs that evaluate its mask, newest first; each is a job, at `/v1/jobs/{id}`."""
-    with services.database.read() as session:
-        queries.require(session, job_id, owner=caller.owner_filter)
-        ids, cursor = queries.page(session, limit=limit, after=after, kind=JobKind.EVALUATION, of=job_id)
-        return job_list(session, services.settings, ids, cursor)
+    return jobs_of_mask(services, caller, job_id, JobKind.EVALUATION, limit=limit, after=after)

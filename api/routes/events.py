@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from api.errors.problems import problem_responses
 from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
+from api.request.paging import MAX_INTEGER, RowCursor, page_size
 from api.responses import metric_history
 from api.responses.routing import AuthenticatedRoute
 from api.responses.sse import EventStream
@@ -23,9 +24,7 @@ from service.jobs import queries
 
 _DIGEST = re.compile(r"[0-9a-f]{40,128}")
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
-_MAX_INTEGER = 2**53  # every JSON reader represents it exactly
 _TEXT = {"schema": {"type": "string"}}
-After = Annotated[int, Query(ge=0, le=_MAX_INTEGER, description="`next_cursor` of the page before")]
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 
@@ -40,11 +39,11 @@ def list_events(
     job_id: JobId,
     services: ServicesDep,
     caller: Reader,
-    after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of events returned")] = 100,
+    after: RowCursor = 0,
+    limit: Annotated[int, page_size("events", 1000)] = 100,
     accept: Accept = "",
     last_event_id: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, le=_MAX_INTEGER, description="For a stream: the last `id` seen")
+        int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_INTEGER, description="For a stream: the last `id` seen")
     ] = None,
 ) -> EventList | Response:
     """A page of events numbered above ``after``; with ``Accept: text/event-stream`` all of them, then live until `end`.
@@ -74,8 +73,8 @@ def list_metrics(
     job_id: JobId,
     services: ServicesDep,
     caller: Reader,
-    after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="Largest number of steps returned")] = 1000,
+    after: RowCursor = 0,
+    limit: Annotated[int, page_size("steps", 10_000)] = 1000,
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="Overrides Accept")] = None,
     accept: Accept = "",
 ) -> MetricList | Response:

@@ -3,14 +3,15 @@
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.errors.problems import problem_responses
 from api.request import limits
 from api.request.auth import Caller, Reader, Writer
 from api.request.deps import JobId, Services, ServicesDep
 from api.request.idempotency import Idempotency
-from api.responses.job_documents import LOCATED, accepted, job_document, job_list, store_created
+from api.request.paging import TextCursor, page_size
+from api.responses.job_documents import LOCATED, accepted, job_document, jobs_of_mask, store_created
 from api.responses.long_poll import Prefer
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import ExportRequest
@@ -71,17 +72,10 @@ def create_exports(
 
 @router.get("", operation_id="listExports", responses=problem_responses(404, 422), summary="List the exports of a job")
 def list_exports(
-    job_id: JobId,
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
-    after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+    job_id: JobId, services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("jobs")] = 20, after: TextCursor = None
 ) -> JobList:
     """Export jobs of this job's mask, newest first. Exports that the job itself made at its end are among its own artifacts."""
-    with services.database.read() as session:
-        queries.require(session, job_id, owner=caller.owner_filter)
-        ids, cursor = queries.page(session, limit=limit, after=after, kind=JobKind.EXPORT, of=job_id)
-        return job_list(session, services.settings, ids, cursor)
+    return jobs_of_mask(services, caller, job_id, JobKind.EXPORT, limit=limit, after=after)
 
 
 def _model_type(services: Services, job_id: str, request: ExportRequest, caller: Caller) -> str | None:

@@ -10,6 +10,7 @@ from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.filters import METADATA_PARAMETER, MetadataFilter
 from api.request.idempotency import Idempotency
+from api.request.paging import TextCursor, page_size
 from api.responses.job_documents import ACCEPTED, accepted, job_document, job_list, store_created
 from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
 from api.responses.routing import AuthenticatedRoute
@@ -94,8 +95,8 @@ def list_jobs(
     services: ServicesDep,
     caller: Reader,
     labels: MetadataFilter,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
-    after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, page_size("jobs")] = 20,
+    after: TextCursor = None,
     status: Annotated[Status | None, Query(description="Only jobs in this state")] = None,
     task: Annotated[Text, Query(description="Only jobs for this task, by name")] = None,
     model: Annotated[Text, Query(description="Only jobs of this model")] = None,

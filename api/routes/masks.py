@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
@@ -14,6 +14,7 @@ from api.errors.problems import problem_responses
 from api.request.auth import Reader, Writer
 from api.request.deps import MaskId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest, StreamIdempotency
+from api.request.paging import NumberCursor, page_size
 from api.request.uploads import form_body, received_form, store_once, uploaded_responses
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.uploaded_masks import UploadedMask, UploadedMaskList
@@ -98,10 +99,7 @@ def _create(services: Services, owner: str, idempotency: IdempotentRequest, form
 
 @router.get("", operation_id="listMasks", responses=problem_responses(422), summary="List uploaded masks, newest first")
 def list_masks(
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of masks returned")] = 20,
-    after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
+    services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("masks")] = 20, after: NumberCursor = None
 ) -> UploadedMaskList:
     """Those that were uploaded; the masks of jobs are among their artifacts."""
     with services.database.read() as session:

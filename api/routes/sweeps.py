@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.errors.problems import problem_responses
 from api.request import limits
 from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep, SweepId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.request.paging import TextCursor, page_size
 from api.responses.job_documents import log_accepted
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import JobRequest
@@ -88,10 +89,7 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
 
 @router.get("", operation_id="listSweeps", responses=problem_responses(422), summary="List sweeps, newest first")
 def list_sweeps(
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=50, description="Largest number of sweeps returned")] = 20,
-    after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+    services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("sweeps", 50)] = 20, after: TextCursor = None
 ) -> SweepList:
     """The list has no results."""
     with services.database.read() as session:

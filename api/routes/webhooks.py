@@ -5,13 +5,14 @@ The messages are sent by ``worker.webhooks.dispatcher``.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
 from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep, WebhookId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.request.paging import page_size
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.webhooks import Delivery, DeliveryList, Webhook, WebhookList, WebhookRequest
 from api.submission.admission import check_webhook, store_webhook
@@ -71,10 +72,7 @@ def get_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Reader) ->
     summary="List the deliveries of a webhook",
 )
 def list_deliveries(
-    webhook_id: WebhookId,
-    services: ServicesDep,
-    caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of messages returned")] = 20,
+    webhook_id: WebhookId, services: ServicesDep, caller: Reader, limit: Annotated[int, page_size("messages")] = 20
 ) -> DeliveryList:
     """The latest messages, with the reasons of failures. Delivered and failed messages are kept for 30 days."""
     with services.database.read() as session:

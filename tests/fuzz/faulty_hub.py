@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from tests.fake_hub import FakeHub
 from tests.fuzz.mutations import mutate_json
+from tests.http_servers import Quiet
 
 FAULTS = (
     "none",
@@ -106,7 +106,7 @@ class FaultyHub:
 
 
 def _handler(hub: FaultyHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
 
@@ -134,9 +134,6 @@ def _handler(hub: FaultyHub) -> type[BaseHTTPRequestHandler]:
             if with_body and status not in (204, 304):
                 self.wfile.write(body[: len(body) // 2] if fault == "cut" else body[:length])
             self.close_connection = fault in ("cut", "long")
-
-        def log_message(self, *_: Any) -> None:
-            pass
 
     return Handler
 

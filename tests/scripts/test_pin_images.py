@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from scripts.pin_images import _IMAGE, FILES, Image, PinError, pin
+from tests.http_servers import Quiet
 from tests.processes import ROOT
 
 OLD = "0" * 64
@@ -32,7 +33,7 @@ class Registry(ThreadingHTTPServer):
         return f"{self.host}/{repository}:{tag}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     server: Registry
 
     def do_GET(self) -> None:
@@ -58,9 +59,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on standard error."""
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from api.uploads.confined import ParseLimits
 from api.uploads.mask_check import check_mask
 from pruning.errors import PermanentError
 from pruning.formats import compact_file
-from tests.pruning.formats.test_mask_file import info_of, written
+from tests.pruning.formats.mask_info import info_of
+from tests.pruning.formats.test_mask_file import written
 
 
 def test_a_mask_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:

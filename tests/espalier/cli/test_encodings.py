@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import typer
 
 from espalier.cli.options import json_file, text_file
+from tests.http_servers import Quiet, serving
 from tests.processes import ROOT
 
 LABELS = ["Büroklammer", "東京", "🎬"]
@@ -22,7 +22,7 @@ LATIN_OUTPUT = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "iso-8859-1"}
 CODES = ("utf-8", "utf-8-sig")
 
 
-class _Echo(BaseHTTPRequestHandler):
+class _Echo(Quiet, BaseHTTPRequestHandler):
     """Answers every request with a job whose spec is the body."""
 
     def do_POST(self) -> None:
@@ -41,17 +41,11 @@ class _Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(_Echo) as address:
+        yield address
 
 
 def espalier(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -11,8 +11,8 @@ import pytest
 
 from pruning.errors import PermanentError
 from pruning.formats import compact_file
-from pruning.formats.mask_file import MaskInfo, Masks
-from pruning.spec.schema import PruningSpec
+from pruning.formats.mask_file import Masks
+from tests.pruning.formats.mask_info import info_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "mask-format.md"
 SHAPES = {"a.0.query": (96, 80), "a.10.key": (1, 1), "a.2.key": (37, 50), "b.0": (1, 7), "b.1": (12, 30), "b.2": (64, 90)}
@@ -31,26 +31,6 @@ def masks_of() -> Masks:
         "b.2": random.random((64, 1)) ** 6,
     }
     return {name: noise[name] < shares[name] for name in SHAPES}
-
-
-def info_of(masks: Masks, **changed: Any) -> MaskInfo:
-    values: dict[str, Any] = {
-        "base_model": "org/base",
-        "base_revision": "c" * 40,
-        "base_digest": "0" * 64,
-        "task": "sst2",
-        "kind": "classification",
-        "head": "label-words",
-        "label_words": ("terrible", "großartig"),
-        "label_ids": (7, 9),
-        "max_length": 128,
-        "shapes": {name: mask.shape for name, mask in masks.items()},
-        "kept": {name: int(mask.sum()) for name, mask in masks.items()},
-        "metrics": {"accuracy": 0.1 + 0.2},
-        "spec": PruningSpec(model="org/base", task="sst2"),
-        "versions": {"torch": "2"},
-    }
-    return MaskInfo(**{**values, **changed})
 
 
 def written(folder: Path) -> Path:

@@ -12,7 +12,8 @@ from pruning.formats import compact_file, mask_file
 from pruning.formats.codec import frequency_tables
 from pruning.formats.mask_file import MaskInfo
 from tests.pruning.formats import plain_reader
-from tests.pruning.formats.compact_examples import DOCUMENT, example, info_of, masks_of, metadata_of, same, written
+from tests.pruning.formats.compact_examples import DOCUMENT, example, masks_of, metadata_of, same, written
+from tests.pruning.formats.mask_info import info_of
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pruning.formats import compact_file
-from tests.pruning.formats.compact_examples import example, head, info_of, masks_of, metadata_of, refusal, written
+from tests.pruning.formats.compact_examples import example, head, masks_of, metadata_of, refusal, written
+from tests.pruning.formats.mask_info import info_of
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pruning.errors import PermanentError
 from pruning.formats import compact_file
 from pruning.formats.convert import convert
 from tests.processes import ROOT
-from tests.pruning.formats.compact_examples import info_of, masks_of, same, written
+from tests.pruning.formats.compact_examples import masks_of, same, written
+from tests.pruning.formats.mask_info import info_of
 
 
 def test_there_and_back_through_every_form(tmp_path: Path) -> None:

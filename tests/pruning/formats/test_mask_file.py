@@ -17,8 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
-from pruning.formats.mask_file import MaskInfo, Masks
+from pruning.formats.mask_file import Masks
 from pruning.spec.schema import PruningSpec
+from tests.pruning.formats.mask_info import info_of
 
 SHAPES = {"a.0.query": (511, 350), "a.0.key": (1, 1), "a.1.query": (3, 5), "a.1.key": (4, 16), "b.0": (1, 7)}
 
@@ -26,26 +27,6 @@ SHAPES = {"a.0.query": (511, 350), "a.0.key": (1, 1), "a.1.query": (3, 5), "a.1.
 def masks_of(shapes: dict[str, tuple[int, int]] = SHAPES) -> Masks:
     random = np.random.default_rng(0)
     return {name: random.random(shape) < 0.3 for name, shape in shapes.items()}
-
-
-def info_of(masks: Masks, **changed: Any) -> MaskInfo:
-    values: dict[str, Any] = {
-        "base_model": "org/base",
-        "base_revision": "c" * 40,
-        "base_digest": "0" * 64,
-        "task": "sst2",
-        "kind": "classification",
-        "head": "label-words",
-        "label_words": ("terrible", "great"),
-        "label_ids": (7, 9),
-        "max_length": 128,
-        "shapes": {name: mask.shape for name, mask in masks.items()},
-        "kept": {name: int(mask.sum()) for name, mask in masks.items()},
-        "metrics": {"accuracy": 0.1 + 0.2},
-        "spec": PruningSpec(model="org/base", task="sst2"),
-        "versions": {"torch": "2"},
-    }
-    return MaskInfo(**{**values, **changed})
 
 
 def written(folder: Path, masks: Masks | None = None, **changed: Any) -> Path:
