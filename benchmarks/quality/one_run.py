@@ -18,7 +18,7 @@ import torch
 from benchmarks.quality import heldout, pruning_run, rows
 from benchmarks.quality.cell import Cell, Order
 from benchmarks.quality.grid import sources_for
-from benchmarks.quality.outcome import Notify, Outcome, rows_until, seen_rows
+from benchmarks.quality.outcome import Notify, Outcome, rows_until
 from benchmarks.quality.recipes import Kind, Recipe
 from benchmarks.quality.rivals import dense, lora, probe
 from benchmarks.quality.rivals.inputs import reading_spec
@@ -49,7 +49,7 @@ def execute(order: Order, folder: Path, commit: str, notify: Notify) -> rows.Row
     outcome = _run(cell, kind, sources, folder / "work", order.evaluations, stream, notify)
     if order.masks_to is not None and kind == "pruning":
         _keep_mask(folder / "work" / "artifacts", order.masks_to / cell.slug)
-    seen = seen_rows(stream, cell.steps)
+    seen = set(stream.seen(cell.steps))
     task = reading_spec(cell).task_info
     count = heldout.write(task, sources, seen, folder / "heldout", order.heldout_rows)
     began = time.perf_counter()

@@ -69,11 +69,6 @@ def rows_until(stream: BatchStream, steps: int) -> int:
     return sum(len(stream.rows(i)) for i in range(steps))
 
 
-def seen_rows(stream: BatchStream, steps: int) -> set[int]:
-    """Numbers of the training rows in the first ``steps`` micro-batches."""
-    return {row for i in range(steps) for row in stream.rows(i)}
-
-
 def is_constant(predictions: Iterable[Any]) -> bool:
     """Whether there is one prediction for all rows."""
     return len(set(predictions)) <= 1

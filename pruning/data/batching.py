@@ -49,6 +49,10 @@ class BatchStream:
             self._epoch = epoch
         return self._batches[position]
 
+    def seen(self, micro_batches: int) -> list[int]:
+        """Numbers of the rows in the first ``micro_batches`` of the run, ascending."""
+        return sorted({row for i in range(min(micro_batches, self.per_epoch)) for row in self.rows(i)})
+
 
 def evaluation_batches(lengths: npt.NDArray[np.int64], batch_size: int) -> Iterator[list[int]]:
     """Row numbers of batches over all rows, longest first (so that memory runs out at once or never)."""

@@ -43,7 +43,7 @@ class EncodedRows:
     """Tokens that the model can read at once, beyond which nothing is padded; None: any number."""
     windows: squad.Windows | None = None
     teacher_logits: list[npt.NDArray[np.float32]] | None = None
-    """Teacher logits of each row, [C] or [tokens, 2]."""
+    """Teacher logits of each row, [C] or [tokens, 2]; empty for rows that the run does not use."""
     words: WordTokens | None = None
     """Token classification: first token of each word of each row."""
     tag_ids: list[list[int]] | None = None

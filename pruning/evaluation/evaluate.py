@@ -64,8 +64,10 @@ def compute_logits(
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    chosen: Sequence[int] | None = None,
 ) -> list[npt.NDArray[np.float32]]:
-    """Logits in the order of the rows: [C] of each row, [tokens, 2] of each window, or [tokens, C] for token classification.
+    """Logits in the order of the rows: [C] of each row, [tokens, 2] of each window, or [tokens, C] for token classification; an
+    empty array for rows that are not ``chosen``.
 
     The head is in evaluation mode meanwhile and in its former mode after. The cut into batches depends on the rows alone, so equal
     weights give equal bits. ``progress`` is called with the inputs computed, and all, after each batch. Raises StoppedError between
@@ -75,21 +77,25 @@ def compute_logits(
     found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     was_training = head.training
     head.eval()
-    for numbers, logits in _batched(head, rows, device):
+    taken = range(len(rows)) if chosen is None else chosen
+    for numbers, logits in _batched(head, rows, taken, device):
         if should_stop():
             raise StoppedError
         for row, values in zip(numbers, logits, strict=True):
             found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
         done += len(numbers)
-        progress(done, len(rows))
+        progress(done, len(taken))
     head.train(was_training)
     return found
 
 
 @torch.no_grad()
-def _batched(head: nn.Module, rows: EncodedRows, device: torch.device) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
-    lengths = rows.lengths
-    for numbers in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
+def _batched(
+    head: nn.Module, rows: EncodedRows, taken: Sequence[int], device: torch.device
+) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+    lengths = rows.lengths[np.asarray(taken)]
+    for places in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
+        numbers = [taken[place] for place in places]
         inputs = rows.batch(numbers, device)
         inputs.pop("labels")
         inputs.pop("teacher", None)

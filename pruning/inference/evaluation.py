@@ -5,7 +5,6 @@ evaluation to the last bit, on the same kind of machine with the same number of 
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pruning.data.evaluation_checks import OTHER_SPLIT
 from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows, with_known_tags
 from pruning.evaluation.evaluate import Evaluation, Split, evaluate, merge_metrics
+from pruning.evaluation.progress import minutely
 from pruning.events import EvaluationEvent, EventSink, LogEvent, PhaseEvent
 from pruning.formats import compact_file
 from pruning.formats.mask_file import MaskInfo
@@ -26,9 +26,6 @@ from pruning.models.loading import find_model
 from pruning.quality.outcome import Measured, judge
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
-
-_REPORT_SECONDS = 60.0
-"""Seconds between two progress reports; a supervisor takes a program without output for hung."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def evaluate_rows(pruned: PrunedModel, task: Task, rows: list[Rows], emit: Event
     """Evaluate on loaded rows, with a progress report about every minute."""
     spec, info = pruned.info.spec, pruned.info
     splits = [Split(*encode_fitting(each, task, pruned.tokenizer, info.max_length, spec.stride)) for each in rows]
-    report = _minutely(emit)
+    report = minutely(emit)
     found = [evaluate(pruned.head, split, task, pruned.device, progress=report) for split in splits]
     return MaskEvaluation(task, splits, found)
 
@@ -159,16 +156,3 @@ def _measured(found: MaskEvaluation) -> Measured:
     first, metric = found.evaluations[0], found.task.metrics[0]
     rows = len(found.splits[0].rows.labels)
     return Measured(metric, first.metrics[metric], rows, first.constant, first.constant_metric)
-
-
-def _minutely(emit: EventSink) -> Callable[[int, int], None]:
-    """Emits, about once a minute, how many of the inputs are computed."""
-    last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _REPORT_SECONDS:
-            last = time.monotonic()
-            emit(PhaseEvent(phase="evaluating", message=f"{done:,} of {total:,} inputs"))
-
-    return report

@@ -147,9 +147,8 @@ def _calibration(spec: PruningSpec, head: LabelWordHead | ClassifierHead, train:
 
 
 def _calibration_batches(spec: PruningSpec, train: EncodedRows, device: torch.device) -> Iterator[Batch]:
-    """The calibration rows (of spans: windows), without the logits of a teacher."""
+    """The calibration rows (of spans: windows), without the logits of a teacher, which only the rows of the run have."""
+    train = replace(train, teacher_logits=None)
     rows = spaced_rows(len(train), spec.calibration_rows)
     for chosen in evaluation_batches(train.lengths[rows], 32):
-        batch = train.batch([rows[i] for i in chosen], device)
-        batch.pop("teacher", None)
-        yield batch
+        yield train.batch([rows[i] for i in chosen], device)

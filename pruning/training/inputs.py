@@ -9,11 +9,13 @@ import torch
 
 from pruning.data import token_cache
 from pruning.data.bad_rows import BadRows
+from pruning.data.batching import BatchStream
 from pruning.data.encoding import EncodedRows, encode_fitting, with_teacher_logits
 from pruning.data.holdout import default_share
 from pruning.data.iob import ordered_tags
 from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows, with_known_tags
+from pruning.data.step_count import count_steps
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
@@ -89,17 +91,9 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     _report_skipped(emit, skipped)
     _warn_of_cut_words(emit, max_length, [(train_rows, train), *((split.rows, split.encoded) for split in validation)])
     if spec.teacher is not None:
-        logits = teacher_logits(
-            spec,
-            task,
-            train_rows,
-            loaded,
-            max_length,
-            sources,
-            device,
-            lambda message: emit(PhaseEvent(phase="evaluating", message=message)),
-            cache,
-        )
+        stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
+        seen = stream.seen(count_steps(spec, stream.per_epoch) * spec.gradient_accumulation)
+        logits = teacher_logits(spec, task, train_rows, seen, loaded, max_length, sources, device, emit, cache)
         train = with_teacher_logits(train, logits)
     weights = ClassWeights.from_rows(spec, task, train)
     if weights is not None:

@@ -15,7 +15,6 @@ from benchmarks.quality import heldout, rows
 from benchmarks.quality.cell import Cell, Order
 from benchmarks.quality.grid import Axes, build
 from benchmarks.quality.one_run import execute
-from benchmarks.quality.outcome import seen_rows
 from benchmarks.quality.recipes import Recipe, RecipeError
 from benchmarks.quality.rivals.inputs import reading_spec
 from pruning.data.batching import BatchStream
@@ -158,7 +157,7 @@ def test_dense_rivals_have_the_dropout_of_the_checkpoint_or_of_the_recipe(folder
 
 def test_held_out_rows_were_used_neither_in_training_nor_in_a_choice() -> None:
     stream = BatchStream(np.full(4000, 10), 8, seed=3)
-    seen = seen_rows(stream, 100)
+    seen = set(stream.seen(100))
     found = heldout.choose(4000, seen, 500)
     assert len(found) == 500
     assert not seen.intersection(found)

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.quality.cell import Cell
-from benchmarks.quality.outcome import Moment, Notify, Outcome, is_constant, rows_until, seen_rows
+from benchmarks.quality.outcome import Moment, Notify, Outcome, is_constant, rows_until
 from benchmarks.quality.rivals.inputs import DenseInputs, load
 from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
@@ -29,7 +29,7 @@ def run(cell: Cell, sources: Sources, notify: Notify) -> Outcome:
     began = time.perf_counter()
     dense = load(cell, sources)
     start = Moment.now()
-    rows = sorted(seen_rows(dense.stream, cell.steps))
+    rows = dense.stream.seen(cell.steps)
     notify(f"states of {len(rows)} rows")
     features = _states(dense, dense.inputs.train, rows)
     labels = dense.inputs.train.labels.numpy()[rows]

@@ -129,7 +129,7 @@ def test_rows_held_out_of_the_training_split(sources: Sources, tmp_path: Path) -
 def test_a_long_evaluation_says_how_far_it_is(
     sources: Sources, trained: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pruning.inference.evaluation._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("pruning.evaluation.progress._SECONDS", 0.0)
     _, events = evaluate(trained[0] / "mask.safetensors", sources)
     assert "32 of 32 inputs" in [event.message for event in events if event.event == "phase"]
 

@@ -98,7 +98,7 @@ def by_hand(sources: Sources, folder: str, texts: list[str]) -> np.ndarray:
 
 @pytest.mark.parametrize(("folder", "columns"), [("teacher", [0, 1]), ("turned", [1, 0]), ("written-otherwise", [1, 0])])
 def test_logits_come_in_the_tasks_class_order_by_name(sources: Sources, folder: str, columns: list[int]) -> None:
-    run = ready(sources, teacher=folder)
+    run = ready(sources, teacher=folder, epochs=1, max_steps=None)
     texts = load_rows(resolve_task("sst2"), "train", sources).texts[0]
     assert run.train.teacher_logits is not None
     assert len(run.train.teacher_logits) == len(texts) == 256
@@ -123,6 +123,17 @@ def test_each_row_passes_the_teacher_once_however_many_epochs_follow(sources: So
     with counted_rows(BertForSequenceClassification) as rows:
         run_toy(sources, tmp_path, teacher="teacher", train_rows=24, max_steps=12, eval_every=4)
     assert sum(rows) == LOADING + 24  # 4 epochs
+
+
+def test_only_rows_that_the_run_uses_pass_the_teacher(sources: Sources, tmp_path: Path) -> None:
+    with counted_rows(BertForSequenceClassification) as rows:
+        run_toy(sources, tmp_path, teacher="teacher", max_steps=3, batch_size=8, gradient_accumulation=2, prior="wanda")
+    assert sum(rows) == LOADING + 48
+    short = ready(sources, teacher="teacher", max_steps=3, batch_size=8, gradient_accumulation=2)
+    whole = ready(sources, teacher="teacher", max_steps=None, epochs=1, batch_size=8, gradient_accumulation=2)
+    for step in range(3):
+        for part in range(2):
+            torch.testing.assert_close(short.batch(step, part)["teacher"], whole.batch(step, part)["teacher"], rtol=1e-5, atol=1e-6)
 
 
 def test_each_window_passes_a_span_teacher_once(sources: Sources, tmp_path: Path) -> None:
@@ -179,7 +190,7 @@ def test_a_teacher_with_other_classes_is_refused(sources: Sources, folder: str) 
 
 @pytest.mark.parametrize(("labels", "columns"), [(["negative", "positive"], [0, 1]), (["Positive", "Negative"], [1, 0])])
 def test_names_for_a_nameless_teacher_can_be_given(sources: Sources, labels: list[str], columns: list[int]) -> None:
-    run = ready(sources, teacher="nameless", teacher_labels=labels)
+    run = ready(sources, teacher="nameless", teacher_labels=labels, epochs=1, max_steps=None)
     texts = load_rows(resolve_task("sst2"), "train", sources).texts[0][:20]
     assert run.train.teacher_logits is not None
     expected = by_hand(sources, "nameless", texts)[:, columns]
