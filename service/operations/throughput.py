@@ -92,8 +92,8 @@ def _from_rows(rows: Sequence[Row[Any]], planned: Planned) -> Estimate | None:
 
 
 def _costs(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the time of a row of a model depends on: the length of rows, the arithmetic, a second pass for the states."""
-    return *map(spec.get, ("task", "max_length", "precision", "devices")), bool(spec.get("distill_states"))
+    """What the time of a row of a model depends on: length of rows, arithmetic, passes through a teacher and the dense model."""
+    return *map(spec.get, ("task", "max_length", "precision", "devices", "teacher")), bool(spec.get("distill_states"))
 
 
 def _measured(rows: Sequence[Row[Any]]) -> list[_Measured]:

@@ -91,6 +91,6 @@ def test_the_time_comes_from_runs_that_are_alike(client: TestClient, jobs: Jobs)
     assert estimate == {"seconds": 40.0, "rows_per_second": 80.0, "basis": "same_model_and_task", "jobs": 1}
     estimate = dry_run(client, SHORT | {"max_length": 40}).json()["estimate"]
     assert estimate == {"seconds": 50.0, "rows_per_second": 60.0, "basis": "same_model", "jobs": 2}
-    with_states = dry_run(client, SHORT | {"distill_states": 1.0}).json()["estimate"]
-    assert with_states["basis"] == "same_model"
+    for further in ({"distill_states": 1.0}, {"teacher": "textattack/bert-base-uncased-SST-2"}):
+        assert dry_run(client, SHORT | further).json()["estimate"]["basis"] == "same_model"
     assert dry_run(client, SHORT | {"model": "another"}).json()["estimate"] is None
