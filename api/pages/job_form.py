@@ -58,7 +58,10 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "threshold",
         ),
     ),
-    ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout", "class_weights")),
+    (
+        "Optimizer",
+        ("learning_rate", "weight_learning_rate", "max_grad_norm", "clip_apart", "adam_epsilon", "dropout", "class_weights"),
+    ),
     ("Baseline", ("baseline", "baseline_learning_rate")),
     ("Run", ("revision", "seed", "precision", "devices", "eval_every", "keep", "checkpoint_every", "max_duration", "priority")),
     ("Exports and metadata", ("exports", "metadata")),

@@ -51,8 +51,7 @@ class CustomTask(TypedDict, total=False):
     label_columns are their default; token-classification: its tags, by default those of the training split. With head classifier
     they suffice."""
     label_words: Sequence[str | Sequence[str]]
-    """One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; default: made
-    from labels."""
+    """Words of each class, one or a list, in class-id order (regression: one word), for head label-words; default from labels."""
     train_split: str
     """Split that is trained on; default "train"."""
     validation_split: str
@@ -176,10 +175,11 @@ class SharedFields(TypedDict, total=False):
     learning_rate: float
     """Learning rate of the scores; falls linearly to 0 over the run; default follows the method."""
     weight_learning_rate: float
-    """Learning rate of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 where
-    the method trains the masked weights, else 1e-3."""
+    """Learning rate of all that is trained but scores; falls likewise; default 3e-5 with masked weights, else 1e-3."""
     max_grad_norm: float
-    """All score gradients together are scaled down to this norm; default 1.0."""
+    """All gradients together are scaled down to this norm; default 1.0."""
+    clip_apart: bool
+    """Bound the scores' gradients and all others each by max_grad_norm; default true: preset espalier with extras."""
     adam_epsilon: Literal["uncorrected", "corrected"]
     """Added to sqrt(v) before (reference code) or after (torch) bias correction; default "uncorrected"."""
     regularization: float

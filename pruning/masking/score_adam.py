@@ -34,14 +34,15 @@ class UpdateStats:
     grad_norms: list[float]
     """L2 norm of dL/dS of each matrix, before clipping."""
     grad_norm: float
-    """L2 norm of the gradients of all matrices together."""
+    """L2 norm of all gradients that are clipped together with those of the scores."""
 
 
 class ScoreAdam:
     """Adam over the scores of ``layers``; holds the two moments of each, in the scores' dtype.
 
     ``penalty_shift`` is the method's: the regulariser is the mean of σ(S - shift). ``total_steps`` of the run decide at which of
-    them ``signal`` is measured.
+    them ``signal`` is measured. ``clip_apart``: ``max_grad_norm`` bounds the gradients of all that is trained in addition on their
+    own, not together with those of the scores.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class ScoreAdam:
         layers: Sequence[MaskedLinear],
         *,
         max_grad_norm: float = 1.0,
+        clip_apart: bool = False,
         epsilon: Literal["uncorrected", "corrected"] = "uncorrected",
         penalty_shift: float = 0.0,
         total_steps: int = 0,
     ) -> None:
         self.layers = list(layers)
         self.max_grad_norm = max_grad_norm
+        self.clip_apart = clip_apart
         self.epsilon = epsilon
         self.penalty_shift = penalty_shift
         self.steps = 0
@@ -66,23 +69,26 @@ class ScoreAdam:
     def step(self, learning_rate: float, regularization: float, weight_adam: WeightAdam | None = None) -> UpdateStats:
         """Turn the gradients in ``weight.grad`` into one update of all scores, and free them.
 
-        ``regularization`` is λ_t. What ``weight_adam`` trains is clipped together with the scores, and updated. Raises
+        ``regularization`` is λ_t. What ``weight_adam`` trains is clipped, too, and updated. Raises
         FloatingPointError if the gradients are not finite; nothing has then changed.
         """
         others = weight_adam.collect_gradients() if weight_adam else []
         self.signal.add(self.steps + 1, [weight_gradient(layer) for layer in self.layers])
         masses, norms = self._score_gradients(regularization)
-        total = math.hypot(*norms, *others)
-        if not math.isfinite(total):
+        total, others_total = (math.hypot(*norms), math.hypot(*others)) if self.clip_apart else (math.hypot(*norms, *others),) * 2
+        if not math.isfinite(total) or not math.isfinite(others_total):
             raise FloatingPointError("the gradients of the scores are not finite")
-        clip = min(1.0, self.max_grad_norm / (total + 1e-6))
         self.steps += 1
         if weight_adam:
-            weight_adam.step(clip)
-        self._move(learning_rate, clip)
+            weight_adam.step(self._clip(others_total))
+        self._move(learning_rate, self._clip(total))
         for layer in self.layers:
             layer.weight.grad = None
         return UpdateStats(sum(masses) / max(len(masses), 1), norms, total)
+
+    def _clip(self, norm: float) -> float:
+        """Factor that brings gradients of this norm down to the bound."""
+        return min(1.0, self.max_grad_norm / (norm + 1e-6))
 
     def step_size(self, learning_rate: float) -> tuple[float, float]:
         """(a, b) such that update number ``steps`` moves S by a m / (sqrt(v) / b + ε). With ``uncorrected`` ε is added to

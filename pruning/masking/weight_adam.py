@@ -1,7 +1,8 @@
 """AdamW over everything that is trained in addition to scores: masked weights, biases and norms, a new head.
 
 Only for methods and options that ask for it; stepped by :class:`pruning.masking.score_adam.ScoreAdam`, which clips all gradients
-together. Parameters trained here have left the base model and are stored with the mask (:mod:`pruning.formats.trained_weights`).
+together, or these on their own. Parameters trained here have left the base model and are stored with the mask
+(:mod:`pruning.formats.trained_weights`).
 """
 
 from collections.abc import Sequence

@@ -97,8 +97,8 @@ class CustomTask(BaseModel):
     label_words: tuple[ClassWords, ...] = Field(
         (),
         max_length=MAX_CLASSES,
-        description="One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; "
-        "default: made from labels",
+        description="Words of each class, one or a list, in class-id order (regression: one word), for head label-words; default "
+        "from labels",
     )
     train_split: SplitName = Field("train", description="Split that is trained on")
     validation_split: SplitName = Field("validation", description="Split that the metrics are measured on")

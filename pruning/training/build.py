@@ -98,6 +98,7 @@ def build_pruner(
         optimizer=ScoreAdam(
             layers if spec.method_info.trains_scores else [],
             max_grad_norm=spec.max_grad_norm,
+            clip_apart=spec.clip_apart,
             epsilon=spec.adam_epsilon,
             penalty_shift=method.penalty_shift,
             total_steps=total_steps,

@@ -184,10 +184,15 @@ class GpuPruner(Backend[Batch]):
         gradients = self._score_gradient_buffers(found)
         kernels.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
         extras = self._weight_update
-        kernels.clip_norm(sent, extras.collect_gradients() if extras else None, losses)
+        norm = extras.collect_gradients() if extras else None
+        if extras and norm is not None and adam.clip_apart:
+            kernels.clip_norm(sent, None, torch.cat([losses, norm]))  # of a norm that is not finite nothing moves
+            clipping = extras.own_clipping(norm, kernels.clipping, adam.max_grad_norm)
+        else:
+            clipping = kernels.clip_norm(sent, norm, losses)
         kernels.adam(self._scores(), gradients, adam.first, adam.second, sent, self._counts.temperatures)
         if extras:
-            extras.step(kernels.clipping, keep_gradients=self._graphs is not None)
+            extras.step(clipping, keep_gradients=self._graphs is not None)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
         self._counts.mark_masses_current()
         if self._graphs is None:  # else they stay where the graphs write to

@@ -1,8 +1,8 @@
 """AdamW over biases, norms and a head on a GPU: one vector, updated by the scores' own kernel, without a copy to the host.
 
 Four launches a step in addition to the kernel: the gradients and the parameters are gathered, the norm taken, the parameters
-written back. Called by :mod:`pruning.training.gpu_pruner`, which clips these gradients together with those of the scores. Importing
-this module imports Triton.
+written back. Called by :mod:`pruning.training.gpu_pruner`, which clips these gradients together with those of the scores, or
+on their own. Importing this module imports Triton.
 """
 
 import math
@@ -41,8 +41,12 @@ class GpuWeightUpdate:
         norm: torch.Tensor = torch.linalg.vector_norm(self._gradient, dtype=torch.float64)
         return norm.reshape(1)
 
+    def own_clipping(self, norm: torch.Tensor, clipping: torch.Tensor, bound: float) -> torch.Tensor:
+        """The clipping of these gradients alone, of this ``norm``; whether the update takes place is that of ``clipping``."""
+        return torch.cat([norm, torch.clamp(bound / (norm + 1e-6), max=1.0), clipping[2:]])
+
     def step(self, clipping: torch.Tensor, *, keep_gradients: bool) -> None:
-        """Launch the update, none unless everything was finite; ``clipping`` is that of the scores' update.
+        """Launch the update, none unless everything was finite; ``clipping`` is that of the scores' update, or of these alone.
 
         ``keep_gradients``: they stay where CUDA graphs write to.
         """

@@ -9,11 +9,12 @@ FIELDS = set(
     CustomTask.config CustomTask.dataset CustomTask.kind CustomTask.label CustomTask.label_columns CustomTask.label_words
     CustomTask.labels CustomTask.metric CustomTask.text CustomTask.train_split CustomTask.validation_split adam_epsilon
     bad_rows_limit baseline baseline_learning_rate batch_size calibrate_logits calibration_rows checkpoint_every class_weights
-    devices distill_share distill_states distill_temperature dropout epochs eval_every fit_readout gradient_accumulation head hold
-    init_from keep label_word_pieces label_words learning_rate max_grad_norm max_length max_steps method model on_bad_rows one_shot
-    pattern pooling precision preset prior prior_rows prior_strength prior_weights ramp ramp_shape regularization
-    regularization_ramp revision seed sparsity sparsity_by stride surplus task teacher teacher_labels temperature template
-    threshold tier train_biases train_readout train_rows validation_rows validation_share version weight_learning_rate
+    clip_apart devices distill_share distill_states distill_temperature dropout epochs eval_every fit_readout
+    gradient_accumulation head hold init_from keep label_word_pieces label_words learning_rate max_grad_norm max_length
+    max_steps method model on_bad_rows one_shot pattern pooling precision preset prior prior_rows prior_strength prior_weights
+    ramp ramp_shape regularization regularization_ramp revision seed sparsity sparsity_by stride surplus task teacher
+    teacher_labels temperature template threshold tier train_biases train_readout train_rows validation_rows validation_share
+    version weight_learning_rate
     """.split()
 )
 """Fields of a spec since the protocol ``SPEC_SINCE``, of the objects in it with the class before a dot."""

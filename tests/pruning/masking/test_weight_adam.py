@@ -1,5 +1,6 @@
 """Weights trained in addition to scores: updates by AdamW at the schedule's rate, nothing else changes, resuming."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 from pruning.errors import StoppedError
 from pruning.formats import mask_file
+from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import wrap_linears
 from pruning.models.loading import load_model, locate_model
@@ -126,6 +128,42 @@ def test_the_rate_is_torchs_adamw_with_the_schedules_fall() -> None:
         torch.testing.assert_close(layer.base, twins[0].detach(), rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(other.detach(), twins[1].detach(), rtol=1e-12, atol=1e-14)
         assert other.grad is None
+
+
+def test_clipped_apart_the_scores_move_as_if_nothing_else_was_trained(sources: Sources) -> None:
+    small: dict[str, Any] = {"steps": 1, "max_grad_norm": 1e-3, "distill_states": 0, "adam_epsilon": "corrected"}
+    alone = after_steps(sources, **small)
+    extras: dict[str, Any] = {"train_biases": True, "train_readout": True}
+    apart, together = (after_steps(sources, **small, **extras, clip_apart=each) for each in (True, False))
+    same = [
+        [torch.equal(layer.scores, run.matrices.layers[path].scores) for path, layer in alone.matrices.layers.items()]
+        for run in (apart, together)
+    ]
+    assert all(same[0])
+    assert not any(same[1])
+    assert apart.spec.clip_apart is spec_of(**extras).clip_apart is True
+
+
+def test_clipped_apart_the_others_are_bounded_on_their_own() -> None:
+    layer = next(iter(wrap_linears(nn.ModuleList([nn.Linear(4, 3, dtype=torch.float64)])).layers.values()))
+    layer.set_mask(reference.top(reference.draw(3, 4, seed=1), 7))
+    bias, twin = (nn.Parameter(reference.draw(3, seed=2)) for _ in range(2))
+    adam, others = ScoreAdam([layer], max_grad_norm=0.5, clip_apart=True), WeightAdam([], [bias], learning_rate=0.1)
+    torch_adamw = torch.optim.AdamW([twin], lr=0.1, weight_decay=0.0)
+    for t in range(3):
+        gradient = reference.draw(3, seed=20 + t)
+        layer.weight.grad, bias.grad, twin.grad = 1e3 * reference.draw(3, 4, seed=10 + t), gradient.clone(), gradient.clone()
+        update = adam.step(0.1, 0.0, others)
+        assert update.grad_norm == pytest.approx(math.hypot(*update.grad_norms))
+        nn.utils.clip_grad_norm_([twin], 0.5)
+        torch_adamw.step()
+        torch.testing.assert_close(bias.detach(), twin.detach(), rtol=1e-9, atol=1e-12)
+    layer.weight.grad, bias.grad = reference.draw(3, 4, seed=10), torch.full((3,), math.inf, dtype=torch.float64)
+    before = layer.scores.clone(), bias.detach().clone()
+    with pytest.raises(FloatingPointError):
+        adam.step(0.1, 0.0, others)
+    assert torch.equal(layer.scores, before[0])
+    assert torch.equal(bias.detach(), before[1])
 
 
 def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:

@@ -1,4 +1,4 @@
-"""Updates of biases and norms on a GPU, run by the interpreter: equal to those of the plain pruner, clipped together, resumable."""
+"""Updates of biases and norms on a GPU, run by the interpreter: those of the plain pruner, clipped together or apart, resumable."""
 
 import math
 from typing import Any
@@ -19,12 +19,13 @@ SCALE = 1e4
 """Of the loss, so that its gradients are clipped."""
 
 
-def with_biases(pruner: Pruner[Any]) -> Pruner[Any]:
+def with_biases(pruner: Pruner[Any], *, clip_apart: bool = False) -> Pruner[Any]:
     """52 biases are trained, more than one aligned read and no multiple of one; those of the last matrix have no gradient."""
     biases: list[Any] = [layer.bias for layer in pruner.matrices.layers.values()]
     for bias in biases:
         bias.requires_grad_()
     pruner.weight_adam = WeightAdam([], biases, 1e-2)
+    pruner.optimizer.clip_apart = clip_apart
     whole = pruner.loss_of
     pruner.loss_of = lambda rows: SCALE * whole(rows)
     return pruner
@@ -39,8 +40,10 @@ def scores(pruner: Any) -> list[torch.Tensor]:
     return [layer.scores.clone() for layer in pruner.matrices.layers.values()]
 
 
-def test_the_steps_are_those_of_the_plain_pruner() -> None:
-    plain, ours = with_biases(plain_of(SmpS())), on_device(with_biases(plain_of(SmpS())))
+@pytest.mark.parametrize("clip_apart", [False, True])
+def test_the_steps_are_those_of_the_plain_pruner(clip_apart: bool) -> None:
+    plain, other_plain = (with_biases(plain_of(SmpS()), clip_apart=clip_apart) for _ in range(2))
+    ours = on_device(other_plain)
     begun = [value.clone() for value in extras(ours)]
     for t in range(2):
         with dispatch.plain_only():
@@ -49,7 +52,8 @@ def test_the_steps_are_those_of_the_plain_pruner() -> None:
         assert found.kept == expected.kept
         assert expected.update.grad_norm > plain.optimizer.max_grad_norm
         assert found.update.grad_norm == pytest.approx(expected.update.grad_norm, rel=1e-5)
-        assert found.update.grad_norm > math.hypot(*found.update.grad_norms) * 1.01
+        together = found.update.grad_norm > math.hypot(*found.update.grad_norms) * 1.01
+        assert together is not clip_apart
         for one, other in zip(scores(ours), scores(plain), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
         moved = plain.weight_adam.state()  # type: ignore[union-attr]
