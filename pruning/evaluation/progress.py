@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pruning.events import EventSink, PhaseEvent
 
 _SECONDS = 60.0
+"""Between two reports; a supervisor takes a program without output for hung."""
 
 
 def minutely(emit: EventSink) -> Callable[[int, int], None]:

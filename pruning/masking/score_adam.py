@@ -75,8 +75,9 @@ class ScoreAdam:
         others = weight_adam.collect_gradients() if weight_adam else []
         self.signal.add(self.steps + 1, [weight_gradient(layer) for layer in self.layers])
         masses, norms = self._score_gradients(regularization)
-        total, others_total = (math.hypot(*norms), math.hypot(*others)) if self.clip_apart else (math.hypot(*norms, *others),) * 2
-        if not math.isfinite(total) or not math.isfinite(others_total):
+        total = math.hypot(*norms) if self.clip_apart else math.hypot(*norms, *others)
+        others_total = math.hypot(*others) if self.clip_apart else total
+        if not math.isfinite(total + others_total):
             raise FloatingPointError("the gradients of the scores are not finite")
         self.steps += 1
         if weight_adam:
